@@ -1,0 +1,1 @@
+"""Vestibule: interactive issuance of digital credentials (OpenID4VCI)."""

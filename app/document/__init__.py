@@ -1,0 +1,1 @@
+"""The tenant document: its structure, how it is read, and what makes it sound."""

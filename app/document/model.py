@@ -1,0 +1,195 @@
+"""The tenant document as structs: one schema behind every door (file, API, console).
+
+The structs say what is structurally possible; `app.document.rules` says what is sensible. Times are whole
+seconds. Unknown members are refused.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+SCHEMA_NAME = "vestibule.tenant/1"
+
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,63}\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+ScopeToken = Annotated[str, Meta(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]{1,200}\Z")]
+Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z")]
+Colour = Annotated[str, Meta(pattern=r"^#[0-9A-Fa-f]{6}\Z")]
+ClaimPath = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(min_length=1, max_length=8)]
+
+
+class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """Base of every part of the document: frozen, unknown members refused."""
+
+
+class Display(Part, frozen=True):
+    """How something is called in one language (OpenID4VCI §12.2.4 `display`)."""
+
+    name: Name
+    locale: Locale = "en"
+    description: Annotated[str, Meta(max_length=1000)] | None = None
+    background_color: Colour | None = None
+    text_color: Colour | None = None
+
+
+class TenantIdentity(Part, frozen=True):
+    """Who the tenant is: the path segment of its issuer identifier and its names."""
+
+    slug: Slug
+    display: Annotated[list[Display], Meta(min_length=1)]
+
+
+class Issuer(Part, frozen=True):
+    """The form of the issuer identifier: `{public_url}/{slug}`, or an origin of the tenant's own."""
+
+    origin: Annotated[str, Meta(max_length=260)] | None = None
+
+
+class Dpop(Part, frozen=True):
+    """Sender constraint of tokens (RFC 9449)."""
+
+    tokens: Literal["required", "optional"] = "required"
+    nonce: Literal["required", "off"] = "required"
+
+
+class Lifetimes(Part, frozen=True):
+    """How long things live, in seconds; the defaults are also the upper bounds."""
+
+    session: Annotated[int, Meta(ge=60, le=900)] = 900
+    request_uri: Annotated[int, Meta(ge=5, le=60)] = 60
+    authorization_code: Annotated[int, Meta(ge=5, le=60)] = 60
+    access_token: Annotated[int, Meta(ge=30, le=300)] = 300
+    c_nonce: Annotated[int, Meta(ge=30, le=300)] = 300
+    dpop_nonce: Annotated[int, Meta(ge=30, le=300)] = 300
+
+
+class UnknownPublicClients(Part, frozen=True):
+    """Whether wallets nobody registered may start a session, and where they may be sent back to."""
+
+    redirect_uris: Annotated[list[str], Meta(min_length=1, max_length=50)]
+
+
+class Client(Part, frozen=True):
+    """One registered wallet."""
+
+    client_id: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[\x21-\x7E]+\Z")]
+    name: Name
+    redirect_uris: Annotated[list[str], Meta(min_length=1, max_length=50)]
+    authentication: Literal["none"] = "none"
+    active: bool = True
+
+
+class Clients(Part, frozen=True):
+    """The wallets of a tenant."""
+
+    registered: list[Client] = []
+    unknown_public: UnknownPublicClients | None = None
+    allow_private_use_schemes: bool = False
+    """Accept private-use redirect schemes (RFC 8252 §7.1); named in the start-up log."""
+
+
+class FromUser(Part, frozen=True, tag_field="from", tag="user"):
+    """A value of the person who signed in: a member of the user's `claims`, by its path."""
+
+    path: ClaimPath | None = None
+    """Where in the user's claims; absent: the same path as the credential's claim."""
+
+
+class FromStep(Part, frozen=True, tag_field="from", tag="step"):
+    """A value a step of the sequence produced."""
+
+    step: Identifier
+    path: ClaimPath
+
+
+class FromConstant(Part, frozen=True, tag_field="from", tag="constant"):
+    """The same value in every credential."""
+
+    value: Any
+
+
+ClaimSource = FromUser | FromStep | FromConstant
+
+
+class Claim(Part, frozen=True):
+    """One claim of a credential and where its value comes from."""
+
+    path: ClaimPath
+    source: ClaimSource
+    disclosure: Literal["selective", "always"] = "selective"
+    mandatory: bool = False
+    display: list[Display] = []
+
+
+class CredentialConfiguration(Part, frozen=True):
+    """One kind of credential the tenant issues (OpenID4VCI §12.2.4)."""
+
+    format: Literal["dc+sd-jwt"]
+    vct: Annotated[str, Meta(min_length=1, max_length=500)]
+    scope: ScopeToken
+    sequence: Identifier
+    display: Annotated[list[Display], Meta(min_length=1)]
+    claims: Annotated[list[Claim], Meta(min_length=1, max_length=200)]
+    enabled: bool = True
+    validity: Annotated[int, Meta(ge=3600, le=315_360_000)] = 2_592_000
+    """Seconds between `iat` and `exp` of the credential; both are rounded down to the day."""
+    credentials_per_grant: Annotated[int, Meta(ge=1, le=5)] = 5
+
+
+class LoginStep(Part, frozen=True, tag_field="type", tag="login"):
+    """A web step: the person signs in as one of the tenant's users."""
+
+    id: Identifier
+    title: Name = "Sign in"
+    text: Annotated[str, Meta(max_length=2000)] | None = None
+
+
+class ConfirmStep(Part, frozen=True, tag_field="type", tag="confirm"):
+    """A web step: the person sees what will be issued to whom, and agrees or refuses."""
+
+    id: Identifier
+    title: Name = "Confirm"
+    text: Annotated[str, Meta(max_length=2000)] | None = None
+    show_values: bool = False
+    """Show the claims' values, not only their names, to the person who signed in within this session."""
+
+
+Step = LoginStep | ConfirmStep
+
+
+class Sequence(Part, frozen=True):
+    """The steps a wallet and its holder go through before a credential is granted, in order."""
+
+    steps: Annotated[list[Step], Meta(min_length=1, max_length=20)]
+
+
+class User(Part, frozen=True):
+    """A person who can sign in at this tenant's pages. Exactly one of the two password members."""
+
+    username: Annotated[str, Meta(min_length=1, max_length=200)]
+    password: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    password_hash: Annotated[str, Meta(pattern=r"^\$argon2id\$", max_length=500)] | None = None
+    active: bool = True
+    demo_hint: Annotated[str, Meta(max_length=300)] | None = None
+    """Text shown on the login page; refused unless the service runs in demo mode."""
+    claims: dict[str, Any] = {}
+
+
+class TenantDocument(Part, frozen=True):
+    """Everything a tenant decides."""
+
+    schema: Literal["vestibule.tenant/1"]
+    tenant: TenantIdentity
+    credentials: Annotated[dict[Identifier, CredentialConfiguration], Meta(min_length=1)]
+    sequences: Annotated[dict[Identifier, Sequence], Meta(min_length=1)]
+    issuer: Issuer = Issuer()
+    dpop: Dpop = Dpop()
+    lifetimes: Lifetimes = Lifetimes()
+    clients: Clients = Clients()
+    users: list[User] = []
+
+    def without_users(self) -> "TenantDocument":
+        """Return the document as it is stored: people are rows of their own."""
+        return msgspec.structs.replace(self, users=[])

@@ -1,0 +1,1 @@
+"""Wallet-facing endpoints: one short file per section of the specifications."""

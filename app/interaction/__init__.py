@@ -1,0 +1,1 @@
+"""The interactive authorization session: its law, what comes next, its wire dialects, its driver."""

@@ -1,0 +1,1 @@
+"""Wire dialects of the session: one pure encoder and decoder each."""

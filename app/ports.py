@@ -1,0 +1,142 @@
+"""What the service needs from outside, as protocols. Adapters implement them; only `app.main` names an adapter."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from app.storage import PlatformStore, SigningKey, TenantStore
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> int:
+        """Return whole seconds since 1970-01-01 UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds from an arbitrary start, for measuring durations."""
+        ...
+
+
+class Entropy(Protocol):
+    """Randomness."""
+
+    def octets(self, count: int) -> bytes:
+        """Return random octets."""
+        ...
+
+    def token(self) -> str:
+        """Return a bearer value: 256 bits, base64url, 43 characters."""
+        ...
+
+    def identifier(self) -> str:
+        """Return an identifier for a row: 128 bits, hexadecimal."""
+        ...
+
+
+class Signer(Protocol):
+    """A private key that signs; it may live elsewhere."""
+
+    @property
+    def key_id(self) -> str:
+        """The `kid`."""
+        ...
+
+    @property
+    def algorithm(self) -> str:
+        """The JWS `alg`."""
+        ...
+
+    async def sign(self, signing_input: bytes) -> bytes:
+        """Return the JWS signature (for ES256: raw r‖s)."""
+        ...
+
+
+class CertifiedSigner(Signer, Protocol):
+    """A signer whose key is certified."""
+
+    @property
+    def certificate_chain(self) -> list[bytes]:
+        """DER, leaf first, without the trust anchor."""
+        ...
+
+
+class KeyRing(Protocol):
+    """The keys of one tenant."""
+
+    @property
+    def access_tokens(self) -> Signer:
+        """Signs access tokens."""
+        ...
+
+    @property
+    def credentials(self) -> CertifiedSigner:
+        """Signs credentials."""
+        ...
+
+    @property
+    def public_jwks(self) -> list[dict[str, Any]]:
+        """The published keys (RFC 8414 `jwks_uri`), each with `kid`, `alg`, `use`; public members only."""
+        ...
+
+    @property
+    def access_token_keys(self) -> Mapping[str, EllipticCurvePublicKey]:
+        """The keys that access tokens are verified with, by `kid`."""
+        ...
+
+    @property
+    def nonce_key(self) -> bytes:
+        """The tenant's key for sealed nonces (`app.protocol.nonce`)."""
+        ...
+
+
+class KeyMaker(Protocol):
+    """Makes and reads private keys."""
+
+    def access_token_key(self, *, now: int) -> SigningKey:
+        """Make an ES256 key for access tokens."""
+        ...
+
+    def development_credential_keys(self, *, common_name: str, now: int) -> tuple[SigningKey, SigningKey]:
+        """Make a development CA and a credential key certified by it, both clearly marked; (ca, credential)."""
+        ...
+
+    def import_credential_key(self, *, private_key_pem: bytes, chain_pem: bytes, now: int) -> SigningKey:
+        """Read a PEM key and chain. Raises `Refusal` with what is wrong with them."""
+        ...
+
+
+class Passwords(Protocol):
+    """People's passwords (Argon2id), off the event loop and limited in number."""
+
+    async def hash(self, password: str) -> str:
+        """Return the encoded hash."""
+        ...
+
+    async def matches(self, password: str, encoded: str | None) -> bool:
+        """Compare; with `encoded` None the same work is done and the answer is False."""
+        ...
+
+
+class Database(Protocol):
+    """Runs one transaction as one function, whole: nothing is awaited inside. Returning commits, raising rolls back."""
+
+    async def read(self, tenant_id: str, work: Callable[[TenantStore], T]) -> T:
+        """Run `work` in a transaction that writes nothing."""
+        ...
+
+    async def write(self, tenant_id: str, work: Callable[[TenantStore], T]) -> T:
+        """Run `work` in a write transaction and commit."""
+        ...
+
+
+class Platform(Protocol):
+    """The database across tenants; given to the command and the admin API only."""
+
+    async def transact(self, work: Callable[[PlatformStore], T]) -> T:
+        """Run `work` in a write transaction and commit."""
+        ...

@@ -1,0 +1,1 @@
+"""The specifications' rules: pure functions over facts and `now`."""

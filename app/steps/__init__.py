@@ -1,0 +1,1 @@
+"""Interaction step types: what a step shows, gathers and judges; one file each."""

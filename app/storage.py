@@ -1,0 +1,466 @@
+"""What is stored for a tenant, and the repositories that keep it.
+
+Records are frozen structs. A repository belongs to one open transaction and one tenant, both taken when it is made;
+its methods are synchronous because a transaction is one function run whole (`Database.write`). Whoever stores a
+bearer value hands over its SHA-256 digest; sealing happens below this interface. Times are whole seconds since 1970
+by the injected clock.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from app.document.model import Client, TenantDocument
+from app.interaction.machine import Status
+from app.interaction.plan import ClaimValue, Plan
+
+SpentKind = Literal["dpop_jti", "c_nonce", "issuer_state"]
+KeyPurpose = Literal["access_token", "credential", "development_ca"]
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """An interactive authorization session; a pushed authorization request is one of dialect `web`."""
+
+    session_id: str
+    dialect: str
+    client_id: str
+    redirect_uri: str | None
+    scope: str | None
+    """The scope as requested."""
+    state: str | None
+    issuer_state_digest: bytes | None = None
+    code_challenge: str | None
+    code_challenge_method: str | None
+    authorization_details: list[dict[str, Any]] | None
+    interaction_types_supported: list[str] = []
+    dpop_jkt: str | None
+    instance_jkt: str | None = None
+    status: Status
+    auth_session_digest: bytes | None = None
+    request_uri_digest: bytes | None
+    request_uri_expires_at: int | None
+    presentation_data: dict[str, Any] | None = None
+    plan: Plan
+    step_index: int = 0
+    completed_steps: dict[str, Any] = {}
+    created_at: int
+    expires_at: int
+
+
+class BrowserFlow(Struct, frozen=True, kw_only=True):
+    """One browser on its way through a session's web steps; several may race, the first to finish wins."""
+
+    flow_id: str
+    session_id: str
+    cookie_digest: bytes
+    step_index: int = 0
+    user_id: str | None = None
+    results: dict[str, Any] = {}
+    created_at: int
+    expires_at: int
+
+
+class GrantedCredential(Struct, frozen=True, kw_only=True):
+    """One credential a grant allows, with the values it will carry."""
+
+    configuration_id: str
+    credential_identifier: str | None
+    """Set iff the wallet asked by `authorization_details`; then the only name the credential can be asked by."""
+    claims: list[ClaimValue]
+
+
+class Authorization(Struct, frozen=True, kw_only=True):
+    """What a session authorized: sealed in the code, then in the grant."""
+
+    scope: str | None
+    """The granted scope values, those of unknown names left out."""
+    authorization_details: list[dict[str, Any]] | None
+    """As they will be returned by the token endpoint, `credential_identifiers` included."""
+    credentials: list[GrantedCredential]
+
+
+class AuthorizationCode(Struct, frozen=True, kw_only=True):
+    """An authorization code: known by its digest, spent once, kept as long as the grant it turned into."""
+
+    code_digest: bytes
+    code_id: str
+    """Names the code in traces."""
+    session_id: str
+    client_id: str
+    redirect_uri: str | None
+    delivered: Literal["redirect", "json"]
+    scope: str | None
+    code_challenge: str | None
+    code_challenge_method: str | None
+    dpop_jkt: str | None
+    user_id: str | None
+    authorization: Authorization | None
+    """None once the code has become a grant."""
+    issued_at: int
+    expires_at: int
+    used_at: int | None = None
+    grant_id: str | None = None
+    diagnostics: dict[str, Any] = {}
+
+
+class Grant(Struct, frozen=True, kw_only=True):
+    """What a code turned into: claims, binding, revocation, quota. Tokens point to it."""
+
+    grant_id: str
+    client_id: str
+    user_id: str | None
+    dpop_jkt: str | None
+    authorization: Authorization | None
+    """None once erased (`Grants.erase_exhausted`)."""
+    credentials_issued: int = 0
+    credentials_allowed: int
+    created_at: int
+    expires_at: int
+    revoked_at: int | None = None
+
+
+class AccessToken(Struct, frozen=True, kw_only=True):
+    """An access token as far as revocation needs it; the token itself is a signed JWT that is not kept."""
+
+    token_id: str
+    grant_id: str
+    issued_at: int
+    expires_at: int
+
+
+class Issuance(Struct, frozen=True, kw_only=True):
+    """One credential was issued: to which grant and holder key, never with what content."""
+
+    issuance_id: str
+    grant_id: str
+    configuration_id: str
+    holder_jkt: str
+    issued_at: int
+
+
+class StoredUser(Struct, frozen=True, kw_only=True):
+    """A person of the tenant; all but the identifier and `active` is sealed."""
+
+    user_id: str
+    username: str
+    password_hash: str
+    demo_hint: str | None
+    claims: dict[str, Any]
+    active: bool
+
+
+class SigningKey(Struct, frozen=True, kw_only=True):
+    """A private key of the tenant with what is public about it."""
+
+    key_id: str
+    purpose: KeyPurpose
+    algorithm: str
+    public_jwk: dict[str, Any]
+    private_key: bytes
+    """PKCS #8 DER; sealed at rest."""
+    certificate_chain: list[bytes]
+    """DER, leaf first, without the trust anchor; empty for keys that need none."""
+    origin: Literal["generated", "development", "imported"]
+    created_at: int
+    retired_at: int | None = None
+
+
+class AuditEvent(Struct, frozen=True, kw_only=True):
+    """A fact worth keeping, written in the transaction it describes. Holds no personal data and no secret."""
+
+    event_id: str
+    occurred_at: int
+    kind: str
+    subject: str
+    """The session, grant, key or revision it is about."""
+    detail: dict[str, str | int | None] = {}
+
+
+class Sessions(Protocol):
+    """Interactive authorization sessions."""
+
+    def create(self, session: Session) -> None:
+        """Store a new session."""
+        ...
+
+    def by_request_uri(self, digest: bytes) -> Session | None:
+        """Return the session a request URI belongs to, whatever its status."""
+        ...
+
+    def by_id(self, session_id: str) -> Session | None:
+        """Return a session."""
+        ...
+
+    def advance(
+        self,
+        session: Session,
+        *,
+        status: Status,
+        step_index: int,
+        completed_steps: Mapping[str, Any],
+        now: int,
+    ) -> bool:
+        """Move a session on, guarded by the status and step index it was judged with and by its expiry.
+
+        False: somebody else moved it, or it expired; nothing was written.
+        """
+        ...
+
+
+class BrowserFlows(Protocol):
+    """Browsers on their way through web steps."""
+
+    def create(self, flow: BrowserFlow) -> None:
+        """Store a new flow."""
+        ...
+
+    def by_cookie(self, digest: bytes) -> BrowserFlow | None:
+        """Return the flow of a cookie."""
+        ...
+
+    def advance(self, flow: BrowserFlow, *, step_index: int, user_id: str | None, results: Mapping[str, Any]) -> bool:
+        """Record a finished page, guarded by the step index it was judged with."""
+        ...
+
+    def end_all(self, session_id: str) -> None:
+        """Forget every flow of a session, results included."""
+        ...
+
+
+class AuthorizationCodes(Protocol):
+    """Authorization codes."""
+
+    def create(self, code: AuthorizationCode) -> None:
+        """Store a new code."""
+        ...
+
+    def by_digest(self, digest: bytes) -> AuthorizationCode | None:
+        """Return a code, used and expired ones included."""
+        ...
+
+    def spend(self, code: AuthorizationCode, *, grant_id: str, now: int) -> bool:
+        """Use a code up: guarded by unused, unexpired, client, and DPoP key; erases its authorization."""
+        ...
+
+
+class Grants(Protocol):
+    """Grants and what hangs on them."""
+
+    def create(self, grant: Grant) -> None:
+        """Store a new grant."""
+        ...
+
+    def by_id(self, grant_id: str) -> Grant | None:
+        """Return a grant, revoked ones included."""
+        ...
+
+    def revoke(self, grant_id: str, *, now: int) -> bool:
+        """Revoke a grant; False where it was revoked before."""
+        ...
+
+    def take_credential(self, grant: Grant, *, now: int) -> bool:
+        """Count one credential, guarded by quota, expiry and revocation."""
+        ...
+
+    def record_issuance(self, issuance: Issuance) -> None:
+        """Note that a credential was issued."""
+        ...
+
+    def create_access_token(self, token: AccessToken) -> None:
+        """Note that an access token was issued."""
+        ...
+
+    def access_token(self, token_id: str) -> AccessToken | None:
+        """Return an access token's record."""
+        ...
+
+
+class SpentValues(Protocol):
+    """Values that work once: `jti`s, `c_nonce`s, issuer states."""
+
+    def spend(self, kind: SpentKind, value: str, *, expires_at: int) -> bool:
+        """Spend a value by a unique insert of its digest; False where it was spent before."""
+        ...
+
+
+class Users(Protocol):
+    """People who can sign in."""
+
+    def by_username(self, username: str) -> StoredUser | None:
+        """Return a person by user name, found through a keyed index."""
+        ...
+
+    def by_id(self, user_id: str) -> StoredUser | None:
+        """Return a person."""
+        ...
+
+    def demo_hints(self) -> list[str]:
+        """Return the hints of active users that carry one."""
+        ...
+
+    def replace_all(self, users: list[StoredUser]) -> None:
+        """Make these the tenant's people: known user names keep their `user_id`, absent ones are deleted."""
+        ...
+
+    def count_login_attempt(self, username: str, *, now: int, limit: int, window: int) -> bool:
+        """Spend one of `limit` tries per `window` seconds for a name, existing or not; False where none is left."""
+        ...
+
+    def clear_login_attempts(self, username: str) -> None:
+        """Forget the tries after a successful sign-in."""
+        ...
+
+
+class Clients(Protocol):
+    """Registered wallets."""
+
+    def by_id(self, client_id: str) -> Client | None:
+        """Return a registered client, inactive ones included."""
+        ...
+
+    def replace_all(self, clients: list[Client]) -> None:
+        """Make these the tenant's registered clients."""
+        ...
+
+
+class SigningKeys(Protocol):
+    """The tenant's private keys."""
+
+    def all(self) -> list[SigningKey]:
+        """Return every key, retired ones included, oldest first."""
+        ...
+
+    def add(self, key: SigningKey) -> None:
+        """Store a key; every process sees it with its next request."""
+        ...
+
+    def retire(self, key_id: str, *, now: int) -> bool:
+        """Retire a key; False where it was retired before."""
+        ...
+
+
+class Documents(Protocol):
+    """The revisions of the tenant document."""
+
+    def current(self) -> tuple[int, TenantDocument]:
+        """Return the active revision's number and document (without users)."""
+        ...
+
+    def add(self, document: TenantDocument, *, now: int, fingerprint: bytes) -> int:
+        """Store a revision, make it active, return its number. `fingerprint` tells equal sources (users included)."""
+        ...
+
+    def fingerprint(self, source: bytes) -> bytes:
+        """Return the keyed fingerprint of a document's canonical source."""
+        ...
+
+    def current_fingerprint(self) -> bytes | None:
+        """Return the active revision's fingerprint."""
+        ...
+
+
+class AuditTrail(Protocol):
+    """What happened."""
+
+    def append(self, event: AuditEvent) -> None:
+        """Write an event."""
+        ...
+
+
+class TenantStore(Protocol):
+    """Every repository of one tenant within one transaction."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Interactive authorization sessions."""
+        ...
+
+    @property
+    def browser_flows(self) -> BrowserFlows:
+        """Browsers in web steps."""
+        ...
+
+    @property
+    def codes(self) -> AuthorizationCodes:
+        """Authorization codes."""
+        ...
+
+    @property
+    def grants(self) -> Grants:
+        """Grants, access tokens, issuances."""
+        ...
+
+    @property
+    def spent(self) -> SpentValues:
+        """Spent values."""
+        ...
+
+    @property
+    def users(self) -> Users:
+        """People."""
+        ...
+
+    @property
+    def clients(self) -> Clients:
+        """Registered wallets."""
+        ...
+
+    @property
+    def signing_keys(self) -> SigningKeys:
+        """Private keys."""
+        ...
+
+    @property
+    def documents(self) -> Documents:
+        """Document revisions."""
+        ...
+
+    @property
+    def audit(self) -> AuditTrail:
+        """The audit trail."""
+        ...
+
+
+class TenantHead(Struct, frozen=True, kw_only=True):
+    """A tenant as the platform knows it."""
+
+    tenant_id: str
+    slug: str
+    origin: str | None
+    status: Literal["active", "suspended", "deleted"]
+    revision: int
+    keys_version: int
+    created_at: int
+
+
+class PlatformStore(Protocol):
+    """Work across tenants within one transaction; for the command and the admin API only."""
+
+    def tenants(self) -> list[TenantHead]:
+        """Return every tenant that is not deleted, by slug."""
+        ...
+
+    def by_slug(self, slug: str) -> TenantHead | None:
+        """Return a tenant, deleted ones included: a slug is never given out twice."""
+        ...
+
+    def create(self, *, slug: str, origin: str | None, now: int) -> TenantHead:
+        """Make a tenant with its first data key."""
+        ...
+
+    def set_origin(self, tenant_id: str, origin: str | None) -> None:
+        """Give a tenant an origin of its own, or take it back. Raises `Refusal` where another tenant has it."""
+        ...
+
+    def delete(self, tenant_id: str, *, now: int) -> None:
+        """Destroy a tenant's data keys and rows; its slug stays taken."""
+        ...
+
+    def tenant(self, tenant_id: str) -> TenantStore:
+        """Return the repositories of one tenant in this transaction."""
+        ...
+
+    def delete_expired(self, *, now: int, limit: int) -> int:
+        """Delete up to `limit` rows per table that nothing can use any more; erase claims of exhausted grants."""
+        ...

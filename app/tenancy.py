@@ -1,0 +1,61 @@
+"""Tenancy: the per-request bundle. Nothing tenant-owned is reachable without it."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from app.document.model import TenantDocument
+from app.ports import Clock, Database, Entropy, KeyRing
+from app.storage import AuditEvent, TenantStore
+
+T = TypeVar("T")
+
+
+class Tenancy(Struct, frozen=True, kw_only=True):
+    """One tenant as one request sees it."""
+
+    tenant_id: str
+    slug: str
+    issuer: str
+    """The issuer identifier, of the authorization server and of the credential issuer alike; no trailing slash."""
+    document: TenantDocument
+    """The revision that was current when the request began."""
+    keys: KeyRing
+    clock: Clock
+    entropy: Entropy
+    database: Database
+
+    async def read(self, work: Callable[[TenantStore], T]) -> T:
+        """Run `work` on this tenant's repositories; writes nothing."""
+        return await self.database.read(self.tenant_id, work)
+
+    async def write(self, work: Callable[[TenantStore], T]) -> T:
+        """Run `work` on this tenant's repositories in one transaction and commit; raising rolls back."""
+        return await self.database.write(self.tenant_id, work)
+
+    def url(self, path: str) -> str:
+        """Return the public URL of one of this tenant's endpoints: `path` begins with a slash."""
+        return self.issuer + path
+
+    def event(self, kind: str, subject: str, **detail: str | int | None) -> AuditEvent:
+        """Make an audit event of now."""
+        return AuditEvent(
+            event_id=self.entropy.identifier(),
+            occurred_at=self.clock.now(),
+            kind=kind,
+            subject=subject,
+            detail=detail,
+        )
+
+
+class Tenancies(Protocol):
+    """Opens tenants: the only maker of `Tenancy`."""
+
+    async def by_slug(self, slug: str) -> Tenancy | None:
+        """Return an active tenant under the public URL."""
+        ...
+
+    async def by_origin(self, origin: str) -> Tenancy | None:
+        """Return an active tenant that has this origin of its own."""
+        ...
