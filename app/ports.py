@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from msgspec import Struct
 
 from app.storage import PlatformStore, SigningKey, TenantStore
 
@@ -122,6 +123,34 @@ class Passwords(Protocol):
         ...
 
 
+class RequestRecord(Struct, kw_only=True):
+    """What is told about one request; whoever learns a part of it writes it down (`scope["state"]["record"]`)."""
+
+    request_id: str
+    tenant: str | None = None
+    """The tenant's slug."""
+    endpoint: str | None = None
+    """The endpoint's name, not the path: a path may hold a bearer value."""
+    client: str | None = None
+    """The `client_id`, as the wallet gave it."""
+    outcome: str | None = None
+    """The error code of a refusal."""
+    reason: str | None = None
+    """The private reason of a refusal."""
+
+
+class Log(Protocol):
+    """The log: an event and named values, none of them a secret or personal."""
+
+    def info(self, event: str, **values: Any) -> None:
+        """Say what happened."""
+        ...
+
+    def warning(self, event: str, **values: Any) -> None:
+        """Say what went wrong."""
+        ...
+
+
 class Database(Protocol):
     """Runs one transaction as one function, whole: nothing is awaited inside. Returning commits, raising rolls back."""
 
@@ -139,4 +168,8 @@ class Platform(Protocol):
 
     async def transact(self, work: Callable[[PlatformStore], T]) -> T:
         """Run `work` in a write transaction and commit."""
+        ...
+
+    async def is_reachable(self) -> bool:
+        """Whether the database answers."""
         ...

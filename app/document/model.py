@@ -11,12 +11,22 @@ from msgspec import Meta, Struct
 
 SCHEMA_NAME = "vestibule.tenant/1"
 
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,63}\Z")]
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,63}\Z", description="1 to 63 lower-case letters, digits and hyphens")]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
-ScopeToken = Annotated[str, Meta(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]{1,200}\Z")]
-Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z")]
-Colour = Annotated[str, Meta(pattern=r"^#[0-9A-Fa-f]{6}\Z")]
+Identifier = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="1 to 64 letters, digits, underscores and hyphens")
+]
+ScopeToken = Annotated[
+    str,
+    Meta(
+        pattern=r"^[\x21\x23-\x5B\x5D-\x7E]{1,200}\Z",
+        description="1 to 200 visible ASCII characters without space, double quote and backslash",
+    ),
+]
+Locale = Annotated[
+    str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z", description="a language tag such as en or de-AT")
+]
+Colour = Annotated[str, Meta(pattern=r"^#[0-9A-Fa-f]{6}\Z", description="a colour such as #12107c")]
 ClaimPath = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(min_length=1, max_length=8)]
 
 
@@ -74,7 +84,15 @@ class UnknownPublicClients(Part, frozen=True):
 class Client(Part, frozen=True):
     """One registered wallet."""
 
-    client_id: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[\x21-\x7E]+\Z")]
+    client_id: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=255,
+            pattern=r"^[\x21-\x7E]+\Z",
+            description="visible ASCII characters without space",
+        ),
+    ]
     name: Name
     redirect_uris: Annotated[list[str], Meta(min_length=1, max_length=50)]
     authentication: Literal["none"] = "none"
@@ -170,7 +188,9 @@ class User(Part, frozen=True):
 
     username: Annotated[str, Meta(min_length=1, max_length=200)]
     password: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
-    password_hash: Annotated[str, Meta(pattern=r"^\$argon2id\$", max_length=500)] | None = None
+    password_hash: (
+        Annotated[str, Meta(pattern=r"^\$argon2id\$", max_length=500, description="an encoded Argon2id hash")] | None
+    ) = None
     active: bool = True
     demo_hint: Annotated[str, Meta(max_length=300)] | None = None
     """Text shown on the login page; refused unless the service runs in demo mode."""

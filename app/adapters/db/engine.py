@@ -1,0 +1,179 @@
+"""Transactions on SQLite and PostgreSQL: one function, run whole on a synchronous SQLAlchemy connection."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
+
+import aiosqlite
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+T = TypeVar("T")
+
+LOCK_TIMEOUT = 5_000
+"""Milliseconds a transaction waits for another's lock, on either database."""
+
+
+class Transactions(Protocol):
+    """An open database. Returning commits, raising rolls back; nothing is awaited inside."""
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction that cannot write."""
+        ...
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a write transaction."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+async def open_engine(url: str, *, pool_size: int = 10) -> Transactions:
+    """Open the database of a plain URL: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`."""
+    if (file := sqlite_file(url)) is not None:
+        return await SqliteTransactions.open(file)
+    return PostgresTransactions(url, pool_size=pool_size)
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a SQLite URL, None for a PostgreSQL one. Raises ValueError for anything else."""
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        return None
+    if parsed.drivername != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise ValueError("database URL: give sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
+    return Path(parsed.database)
+
+
+def postgres_url(url: str) -> URL:
+    """Return SQLAlchemy's form of a plain PostgreSQL URL, with the driver's word for `sslmode`."""
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    query = {"ssl" if name == "sslmode" else name: value for name, value in parsed.query.items()}
+    return parsed.set(query=query)
+
+
+def configure_sqlite(connection: sqlite3.Connection) -> None:
+    """Set what every SQLite connection of the service has."""
+    connection.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    # With WAL this survives a crash of the process; a loss of power may cost the last commits, not consistency.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    # Overwrites deleted content where that costs no extra write: wrapped data keys and sealed values.
+    connection.execute("PRAGMA secure_delete = FAST")
+
+
+class SqliteTransactions:
+    """SQLite: one connection that writes and one that reads, each in a thread of its own.
+
+    A process has one writer at a time anyway; readers of a WAL see the last commit and wait for nobody.
+    """
+
+    def __init__(self, reader: "_SqliteWorker", writer: "_SqliteWorker") -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def open(cls, file: Path) -> "SqliteTransactions":
+        """Open a database file."""
+        writer = await _SqliteWorker.open(file, begin="BEGIN IMMEDIATE")
+        return cls(await _SqliteWorker.open(file, begin="BEGIN", query_only=True), writer)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction that cannot write."""
+        return await self._reader.run(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a write transaction, begun with the write lock."""
+        return await self._writer.run(work)
+
+    async def close(self) -> None:
+        """Close both connections."""
+        await self._reader.close()
+        await self._writer.close()
+
+
+class _SqliteWorker:
+    """A SQLAlchemy connection on top of aiosqlite's, living in aiosqlite's thread: one hop per transaction."""
+
+    def __init__(self, driver: aiosqlite.Connection, connection: Connection) -> None:
+        self._driver, self._connection = driver, connection
+
+    @classmethod
+    async def open(cls, file: Path, *, begin: str, query_only: bool = False) -> "_SqliteWorker":
+        # isolation_level=None: the driver begins nothing on its own, so `begin` below is the only BEGIN.
+        driver = await aiosqlite.connect(file, isolation_level=None)
+
+        def connect(raw: sqlite3.Connection) -> Connection:
+            configure_sqlite(raw)
+            if query_only:
+                raw.execute("PRAGMA query_only = ON")
+            return sqlite_engine(lambda: raw, begin=begin).connect()
+
+        return cls(driver, await run_in_thread_of(driver, connect))
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        def transaction(_: sqlite3.Connection) -> T:
+            with self._connection.begin():
+                return work(self._connection)
+
+        return await run_in_thread_of(self._driver, transaction)
+
+    async def close(self) -> None:
+        def close(_: sqlite3.Connection) -> None:
+            self._connection.close()
+            self._connection.engine.dispose()
+
+        await run_in_thread_of(self._driver, close)
+        await self._driver.close()
+
+
+async def run_in_thread_of(driver: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Run a function whole in the thread that owns an aiosqlite connection.
+
+    aiosqlite offers this for its own methods only, each one hop and one statement; a transaction of several
+    statements in one hop is about four times cheaper. Hence its two private names, here and nowhere else.
+    """
+    return cast("T", await driver._execute(lambda: work(driver._conn)))  # type: ignore[no-untyped-call]  # noqa: SLF001
+
+
+def sqlite_engine(creator: Callable[[], sqlite3.Connection], *, begin: str) -> Engine:
+    """Return an engine on one SQLite connection whose transactions start with `begin`."""
+    engine = create_engine("sqlite://", creator=creator, poolclass=StaticPool)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+class PostgresTransactions:
+    """PostgreSQL, any number of processes."""
+
+    def __init__(self, url: str, *, pool_size: int) -> None:
+        server_settings = {"application_name": "vestibule", "lock_timeout": str(LOCK_TIMEOUT)}
+        self._writing: AsyncEngine = create_async_engine(
+            postgres_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            isolation_level="READ COMMITTED",
+            connect_args={"server_settings": server_settings},
+        )
+        self._reading = self._writing.execution_options(postgresql_readonly=True)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a read-only transaction."""
+        async with self._reading.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a write transaction."""
+        async with self._writing.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        """Close every connection of the pool."""
+        await self._writing.dispose()

@@ -1,0 +1,99 @@
+"""Grants, and the access tokens and issuances that hang on them."""
+
+from typing import Final
+
+import msgspec
+from sqlalchemy import bindparam, case, insert, null, select, update
+
+from app.adapters.db.repository import TENANT, TenantRepository
+from app.adapters.db.tables import access_tokens, grants, issuances
+from app.storage import AccessToken, Authorization, Grant, Issuance
+
+_INSERT: Final = insert(grants).inline()
+_BY_ID: Final = select(grants).where(grants.c.tenant_id == TENANT, grants.c.grant_id == bindparam("of_grant"))
+_REVOKE: Final = (
+    update(grants)
+    .where(
+        grants.c.tenant_id == TENANT,
+        grants.c.grant_id == bindparam("of_grant"),
+        grants.c.revoked_at.is_(None),
+    )
+    .values({"revoked_at": bindparam("now"), "authorization": null()})
+)
+_TAKE: Final = (
+    update(grants)
+    .where(
+        grants.c.tenant_id == TENANT,
+        grants.c.grant_id == bindparam("of_grant"),
+        grants.c.credentials_issued < grants.c.credentials_allowed,
+        grants.c.expires_at > bindparam("now"),
+        grants.c.revoked_at.is_(None),
+    )
+    .values(
+        {
+            "credentials_issued": grants.c.credentials_issued + 1,
+            # The last credential is being issued from what was read before: nothing can use the claims after it.
+            "authorization": case(
+                (grants.c.credentials_issued + 1 < grants.c.credentials_allowed, grants.c.authorization), else_=null()
+            ),
+        }
+    )
+)
+_INSERT_ISSUANCE: Final = insert(issuances).inline()
+_INSERT_TOKEN: Final = insert(access_tokens).inline()
+_TOKEN: Final = select(access_tokens).where(
+    access_tokens.c.tenant_id == TENANT, access_tokens.c.token_id == bindparam("of_token")
+)
+
+
+class SqlGrants(TenantRepository):
+    """`Grants` on SQL. Claims are erased in the statement after which the grant can issue no more."""
+
+    def create(self, grant: Grant) -> None:
+        """Store a new grant."""
+        values = msgspec.structs.asdict(grant)
+        values["authorization"] = self._seal(grants.c.authorization, grant.grant_id, grant.authorization)
+        self._insert(_INSERT, **values)
+
+    def by_id(self, grant_id: str) -> Grant | None:
+        """Return a grant, revoked ones included."""
+        row = self._first(_BY_ID, of_grant=grant_id)
+        if row is None:
+            return None
+        return Grant(
+            grant_id=row.grant_id,
+            client_id=row.client_id,
+            user_id=row.user_id,
+            dpop_jkt=row.dpop_jkt,
+            authorization=self._open_or_none(grants.c.authorization, row.grant_id, row.authorization, Authorization),
+            credentials_issued=row.credentials_issued,
+            credentials_allowed=row.credentials_allowed,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+        )
+
+    def revoke(self, grant_id: str, *, now: int) -> bool:
+        """Revoke a grant and erase its claims; False where it was revoked before."""
+        return self._change(_REVOKE, of_grant=grant_id, now=now) == 1
+
+    def take_credential(self, grant: Grant, *, now: int) -> bool:
+        """Count one credential, guarded by quota, expiry and revocation; with the last one the claims are erased."""
+        return self._change(_TAKE, of_grant=grant.grant_id, now=now) == 1
+
+    def record_issuance(self, issuance: Issuance) -> None:
+        """Note that a credential was issued."""
+        self._insert(_INSERT_ISSUANCE, **msgspec.structs.asdict(issuance))
+
+    def create_access_token(self, token: AccessToken) -> None:
+        """Note that an access token was issued."""
+        self._insert(_INSERT_TOKEN, **msgspec.structs.asdict(token))
+
+    def access_token(self, token_id: str) -> AccessToken | None:
+        """Return an access token's record."""
+        row = self._first(_TOKEN, of_token=token_id)
+        if row is None:
+            return None
+        return AccessToken(
+            token_id=row.token_id, grant_id=row.grant_id, issued_at=row.issued_at, expires_at=row.expires_at
+        )

@@ -1,0 +1,128 @@
+"""Bringing a database to the schema this version needs, and checking that it has it. Before the service starts."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.adapters.db.catalogue import catalogue, migrated_catalogue
+from app.adapters.db.engine import configure_sqlite, postgres_url, sqlite_engine, sqlite_file
+from app.protocol.refusal import Refusal
+
+T = TypeVar("T")
+
+MIGRATIONS: Final = Path(__file__).resolve().parents[3] / "migrations"
+_LOCK: Final = 0x7665737469627565
+"""Key of the advisory lock under which PostgreSQL databases are upgraded."""
+
+
+async def upgrade(url: str) -> str | None:
+    """Bring a database to the newest schema; return the revision it had, None for an empty one.
+
+    Several processes may do this at once: one does the work, the others wait for it.
+    """
+
+    def work(connection: Connection) -> str | None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        before = revision_of(connection)
+        migrate(connection)
+        return before
+
+    return await _transact(url, work)
+
+
+async def current(url: str) -> str | None:
+    """Return the revision a database has, None where it has none."""
+    return await _transact(url, revision_of)
+
+
+async def check(url: str) -> list[str]:
+    """Compare a database with what the migrations make, CHECK constraints and triggers included.
+
+    Returns one sentence for each difference. Alembic's own comparison sees neither of the two.
+    """
+
+    def work(connection: Connection) -> list[str]:
+        found = revision_of(connection)
+        if found != newest():
+            return [_out_of_date(found)]
+        is_there, should_be = catalogue(connection), migrated_catalogue(connection, migrate)
+        missing = [f"missing: {name}" for name in should_be.keys() - is_there.keys()]
+        surplus = [f"not of this version: {name}" for name in is_there.keys() - should_be.keys()]
+        other = [
+            f"different: {name}" for name in is_there.keys() & should_be.keys() if is_there[name] != should_be[name]
+        ]
+        return sorted(missing + surplus + other)
+
+    return await _transact(url, work)
+
+
+async def ensure_schema(url: str, *, embedded: bool) -> None:
+    """Let the service start on a current schema only.
+
+    The embedded default upgrades itself. Raises `Refusal` with the command to run for every other database.
+    """
+    if embedded:
+        await upgrade(url)
+        return
+    found = await current(url)
+    if found != newest():
+        raise Refusal("schema_out_of_date", "The database schema is not current.", reason=_out_of_date(found))
+
+
+def newest() -> str:
+    """Return the revision this version of the service needs."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise LookupError("there are no migrations")
+    return head
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision of an open database."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def migrate(connection: Connection) -> None:
+    """Run the missing migrations within the connection's transaction."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _out_of_date(found: str | None) -> str:
+    return f"the database schema is {found or 'empty'}, this version needs {newest()}; run: vestibule db upgrade"
+
+
+async def _transact(url: str, work: Callable[[Connection], T]) -> T:
+    """Run `work` in one transaction that holds the write lock on SQLite."""
+    if (file := sqlite_file(url)) is not None:
+        return _transact_sqlite(file, work)
+    engine = create_async_engine(postgres_url(url), poolclass=NullPool)
+    async with engine.begin() as connection:
+        return await connection.run_sync(work)
+
+
+def _transact_sqlite(file: Path, work: Callable[[Connection], T]) -> T:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    raw = sqlite3.connect(file, isolation_level=None)
+    try:
+        configure_sqlite(raw)
+        with sqlite_engine(lambda: raw, begin="BEGIN IMMEDIATE").begin() as connection:
+            return work(connection)
+    finally:
+        raw.close()

@@ -1,0 +1,139 @@
+"""Work across tenants: making, listing and deleting them, and expiry."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from app.adapters.db.engine import Transactions
+from app.adapters.db.expiry import delete_expired
+from app.adapters.db.store import SqlTenantStore
+from app.adapters.db.tables import metadata, tenants
+from app.adapters.db.vaults import Vaults
+from app.ports import Entropy
+from app.protocol.refusal import Refusal
+from app.storage import PlatformStore, TenantHead
+
+T = TypeVar("T")
+
+_ALIVE: Final = select(tenants).where(tenants.c.status != "deleted").order_by(tenants.c.slug)
+_BY_SLUG: Final = select(tenants).where(tenants.c.slug == bindparam("of_slug"))
+_INSERT: Final = insert(tenants).inline()
+_SET_ORIGIN: Final = (
+    update(tenants).where(tenants.c.tenant_id == bindparam("of_tenant")).values(origin=bindparam("new_origin"))
+)
+_MARK_DELETED: Final = (
+    update(tenants)
+    .where(tenants.c.tenant_id == bindparam("of_tenant"))
+    .values(
+        status="deleted",
+        origin=None,
+        revision=0,
+        keys_version=tenants.c.keys_version + 1,
+        deleted_at=bindparam("now"),
+    )
+)
+# Children before parents.
+_DELETE_ROWS: Final = [
+    delete(table).where(table.c.tenant_id == bindparam("of_tenant"))
+    for table in reversed(metadata.sorted_tables)
+    if table is not tenants
+]
+
+
+def tenant_head(row: Row[Any]) -> TenantHead:
+    """Read a row of `tenants`."""
+    return TenantHead(
+        tenant_id=row.tenant_id,
+        slug=row.slug,
+        origin=row.origin,
+        status=row.status,
+        revision=row.revision,
+        keys_version=row.keys_version,
+        created_at=row.created_at,
+    )
+
+
+class SqlPlatformStore:
+    """`PlatformStore` on SQL, within one transaction."""
+
+    def __init__(self, connection: Connection, vaults: Vaults, entropy: Entropy) -> None:
+        self._connection = connection
+        self._vaults = vaults
+        self._entropy = entropy
+
+    def tenants(self) -> list[TenantHead]:
+        """Return every tenant that is not deleted, by slug."""
+        return [tenant_head(row) for row in self._connection.execute(_ALIVE)]
+
+    def by_slug(self, slug: str) -> TenantHead | None:
+        """Return a tenant, deleted ones included: a slug is never given out twice."""
+        row = self._connection.execute(_BY_SLUG, {"of_slug": slug}).first()
+        return None if row is None else tenant_head(row)
+
+    def create(self, *, slug: str, origin: str | None, now: int) -> TenantHead:
+        """Make a tenant with its first data key. Raises `Refusal` where slug or origin is taken."""
+        tenant_id = self._entropy.identifier()
+        values = {
+            "tenant_id": tenant_id,
+            "slug": slug,
+            "origin": origin,
+            "status": "active",
+            "revision": 0,
+            "keys_version": 0,
+            "created_at": now,
+        }
+        try:
+            self._connection.execute(_INSERT, values)
+        except IntegrityError:
+            raise Refusal("tenant_exists", "Slug or origin belongs to another tenant.") from None
+        self._vaults.add_data_key(self._connection, tenant_id, now=now)
+        created = self.by_slug(slug)
+        assert created is not None  # noqa: S101  # inserted above, in this transaction
+        return created
+
+    def set_origin(self, tenant_id: str, origin: str | None) -> None:
+        """Give a tenant an origin of its own, or take it back. Raises `Refusal` where another tenant has it."""
+        try:
+            self._connection.execute(_SET_ORIGIN, {"of_tenant": tenant_id, "new_origin": origin})
+        except IntegrityError:
+            raise Refusal("tenant_exists", "The origin belongs to another tenant.") from None
+
+    def delete(self, tenant_id: str, *, now: int) -> None:
+        """Destroy a tenant's data keys and rows; its slug stays taken."""
+        for statement in _DELETE_ROWS:
+            self._connection.execute(statement, {"of_tenant": tenant_id})
+        self._connection.execute(_MARK_DELETED, {"of_tenant": tenant_id, "now": now})
+        self._vaults.forget(tenant_id)
+
+    def tenant(self, tenant_id: str) -> SqlTenantStore:
+        """Return the repositories of one tenant in this transaction."""
+        return SqlTenantStore(self._connection, self._vaults.of(self._connection, tenant_id))
+
+    def delete_expired(self, *, now: int, limit: int) -> int:
+        """Delete up to `limit` rows per table that nothing can use any more; return how many."""
+        return delete_expired(self._connection, now=now, limit=limit)
+
+
+class SqlPlatform:
+    """`Platform` on SQL."""
+
+    def __init__(self, transactions: Transactions, vaults: Vaults, entropy: Entropy) -> None:
+        self._transactions = transactions
+        self._vaults = vaults
+        self._entropy = entropy
+
+    async def transact(self, work: Callable[[PlatformStore], T]) -> T:
+        """Run `work` in a write transaction and commit."""
+        return await self._transactions.write(
+            lambda connection: work(SqlPlatformStore(connection, self._vaults, self._entropy))
+        )
+
+    async def is_reachable(self) -> bool:
+        """Whether the database answers."""
+        try:
+            await self._transactions.read(lambda connection: connection.execute(_ALIVE.limit(1)).first())
+        except (SQLAlchemyError, OSError):
+            return False
+        return True

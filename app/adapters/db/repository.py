@@ -1,0 +1,64 @@
+"""What every tenant repository has: the transaction, the tenant, and sealing by column."""
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+from sqlalchemy import BindParameter, Column, Connection, Insert, Row, Table, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.base import Executable
+
+from app.adapters.vault import TenantVault
+
+T = TypeVar("T")
+
+TENANT: Final[BindParameter[str]] = bindparam("of_tenant")
+"""The tenant in every WHERE; `TenantRepository` fills it and nobody else can."""
+
+UpsertPair = dict[str, Insert]
+
+
+class TenantRepository:
+    """Base of the repositories: bound to one open transaction and one tenant, both taken when it is made."""
+
+    def __init__(self, connection: Connection, vault: TenantVault) -> None:
+        self._connection = connection
+        self._vault = vault
+        self._tenant_id = vault.tenant_id
+
+    def _first(self, statement: Executable, **binds: Any) -> Row[Any] | None:
+        return self._connection.execute(statement, {"of_tenant": self._tenant_id, **binds}).first()
+
+    def _all(self, statement: Executable, **binds: Any) -> list[Row[Any]]:
+        return list(self._connection.execute(statement, {"of_tenant": self._tenant_id, **binds}))
+
+    def _change(self, statement: Executable, **binds: Any) -> int:
+        """Execute an UPDATE or DELETE; return how many rows it met."""
+        return self._connection.execute(statement, {"of_tenant": self._tenant_id, **binds}).rowcount
+
+    def _insert(self, statement: Insert, **values: Any) -> int:
+        """Execute an INSERT for this tenant; return how many rows it made."""
+        return self._connection.execute(statement, {"tenant_id": self._tenant_id, **values}).rowcount
+
+    def _upsert(self, statements: UpsertPair, **values: Any) -> int:
+        return self._insert(statements[self._connection.dialect.name], **values)
+
+    def _seal(self, column: Column[bytes], row_id: str, value: Any) -> bytes | None:
+        """Seal a value as JSON for its column and row; None stays None."""
+        if value is None:
+            return None
+        return self._vault.seal(column.table.fullname, column.name, row_id, msgspec.json.encode(value))
+
+    def _open(self, column: Column[bytes], row_id: str, sealed: bytes, type_: type[T]) -> T:
+        """Open a value of its column and row. Raises `SealBroken`."""
+        return msgspec.json.decode(self._vault.open(column.table.fullname, column.name, row_id, sealed), type=type_)
+
+    def _open_or_none(self, column: Column[bytes], row_id: str, sealed: bytes | None, type_: type[T]) -> T | None:
+        return None if sealed is None else self._open(column, row_id, sealed, type_)
+
+
+def insert_unless_known(table: Table) -> UpsertPair:
+    """Return an INSERT that makes no row where a unique key is taken, for each database."""
+    return {
+        "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
+        "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
+    }

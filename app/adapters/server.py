@@ -1,0 +1,162 @@
+"""The HTTP server: uvicorn with our limits, our TLS and our log."""
+
+import asyncio
+import signal
+import ssl
+import sys
+from typing import Any, Final
+
+import structlog
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.adapters.logs import AsgiApp
+from app.protocol.refusal import Refusal
+from app.settings import Settings, unsafe
+
+HEAD_LIMIT: Final = 64 * 1024
+"""Octets of a request's line and headers; uvicorn's httptools parser has no limit of its own."""
+HEAD_SECONDS: Final = 10
+"""Within which they must have arrived, counted from the connection or the first octet of a later request."""
+
+# RFC 9325 (BCP 195) §4.2: the recommended TLS 1.2 suites, forward-secret and AEAD; TLS 1.3 has only such.
+_TLS_1_2_SUITES: Final = "ECDHE+AESGCM"
+
+
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """Uvicorn's protocol, which closes connections whose request head is too long or too slow (O-02)."""
+
+    _head_octets = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Start waiting for the first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._head_arrived()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Start waiting for the rest of the head."""
+        super().on_message_begin()
+        self._head_octets = 0
+        if self._head_timer is None:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """Stop waiting: the head is here."""
+        self._head_arrived()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Read, and close the connection where the head grows too long."""
+        super().data_received(data)
+        if self._head_timer is not None:
+            self._head_octets += len(data)
+            if self._head_octets > HEAD_LIMIT:
+                self.send_400_response("Request head too long.")
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _head_arrived(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Says in the log when it listens, and with what."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if not self.started:
+            return
+        log = structlog.get_logger("server")
+        listening = [socket.getsockname()[:2] for server in self.servers for socket in server.sockets]
+        log.info(
+            "serving",
+            public_url=self._settings.public_url,
+            listening=", ".join(f"{host}:{port}" for host, port in listening),
+            tls=self.config.ssl is not None,
+            database=self._settings.database_url.partition(":")[0],
+            demo=self._settings.demo,
+        )
+        for weakness in unsafe(self._settings):
+            log.warning("unsafe setting", setting=weakness)
+
+
+def run_server(app: AsgiApp, settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, let running requests finish, and return. Exits 1 where it cannot start."""
+    # uvicorn raises the signal again once it has shut down; stopping on request is success (exit code 0).
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    server = _AnnouncingServer(server_config(app, settings), settings)
+    server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+def server_config(app: AsgiApp, settings: Settings) -> uvicorn.Config:
+    """Return uvicorn's configuration. Raises `Refusal` where TLS is missing or its files are unusable."""
+    _refuse_wrong_transport(settings)
+    proxies = list(settings.server.trusted_proxies)
+    context = tls_context(settings)
+    return uvicorn.Config(
+        app,
+        host=settings.server.host,
+        port=settings.server.port,
+        loop="uvloop",
+        http=LimitedHttpProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        timeout_graceful_shutdown=settings.server.graceful_shutdown,
+        ssl_context_factory=None if context is None else lambda _config, _default: context,
+    )
+
+
+def _refuse_wrong_transport(settings: Settings) -> None:
+    """Refuse to serve a public URL over a transport that is not the URL's."""
+    https = settings.public_url.startswith("https:")
+    tls = settings.server.tls_certificate is not None
+    if https and not tls and not settings.server.trusted_proxies:
+        raise _refusal(
+            "public_url is https: give server.tls_certificate and server.tls_key, "
+            "or server.trusted_proxies where a proxy ends TLS"
+        )
+    if not https and tls:
+        raise _refusal("server.tls_certificate is given: public_url must be https")
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """Return the server's TLS, 1.2 or newer with forward-secret AEAD suites, or None for plain HTTP."""
+    certificate, key = settings.server.tls_certificate, settings.server.tls_key
+    if certificate is None or key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_TLS_1_2_SUITES)
+    # RFC 9325 §3.3 and §3.5: no compression, no renegotiation.
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise _refusal(f"server.tls_certificate or server.tls_key cannot be used: {error.strerror}") from None
+    return context
+
+
+def _refusal(reason: str) -> Refusal:
+    return Refusal("settings", "The server cannot be started with these settings.", reason=reason)

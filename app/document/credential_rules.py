@@ -1,0 +1,140 @@
+"""What makes sense in the credential configurations of a tenant document: names, claims and their sources."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from app.document.model import (
+    Claim,
+    ConfirmStep,
+    CredentialConfiguration,
+    Display,
+    FromConstant,
+    FromStep,
+    FromUser,
+    LoginStep,
+    Step,
+    TenantDocument,
+)
+from app.document.problem import Finding, Path
+
+RESERVED_SCOPES: Final = frozenset({"openid", "offline_access"})
+
+RESERVED_CLAIMS: Final = frozenset({"iss", "iat", "nbf", "exp", "cnf", "status", "vct", "vct#integrity", "_sd_alg"})
+"""Members of the credential itself that the service writes (SD-JWT VC §3.2.2.2, RFC 9901 §4.1.1)."""
+
+NEVER_WITHIN: Final = frozenset({"_sd", "..."})
+"""RFC 9901 §4.1, §4.2.4.1: never a claim's name, at any level."""
+
+STEP_RESULTS: Final[dict[type, frozenset[str]]] = {LoginStep: frozenset({"username"}), ConfirmStep: frozenset()}
+"""What a step's results hold, by its document struct."""
+
+_VCT: Final = re.compile(r"[\x21-\x22\x24-\x7e]+")
+
+
+def credentials(document: TenantDocument) -> Iterator[Finding]:
+    """Judge every credential configuration."""
+    names = list(document.credentials)
+    # CIM-21: a scope value says which credential is meant.
+    for index in repeated([document.credentials[name].scope for name in names]):
+        yield Finding(
+            ("credentials", names[index], "scope"),
+            "Another credential has this scope.",
+            "Give every credential a scope of its own.",
+        )
+    for name, configuration in document.credentials.items():
+        yield from _credential(document, configuration, ("credentials", name))
+
+
+def _credential(document: TenantDocument, configuration: CredentialConfiguration, path: Path) -> Iterator[Finding]:
+    if configuration.scope in RESERVED_SCOPES:
+        yield Finding((*path, "scope"), "OpenID Connect has given this scope a meaning.", "Choose another.")
+    if not _VCT.fullmatch(configuration.vct) or configuration.vct.startswith("http:"):
+        yield Finding(
+            (*path, "vct"),
+            "This cannot name a credential type.",
+            "Use a URN or an https URL, without spaces and fragment.",
+        )
+    yield from displays(configuration.display, (*path, "display"))
+    yield from _claim_paths(configuration.claims, (*path, "claims"))
+    sequence = document.sequences.get(configuration.sequence)
+    if sequence is None:
+        known = ", ".join(document.sequences)
+        yield Finding(
+            (*path, "sequence"), "There is no sequence of this name.", f"Under `sequences` there are: {known}."
+        )
+    for index, claim in enumerate(configuration.claims):
+        yield from _claim(claim, (*path, "claims", index))
+        if sequence is not None:
+            yield from _source(claim, sequence.steps, (*path, "claims", index, "source"))
+
+
+def _claim_paths(claims: Sequence[Claim], path: Path) -> Iterator[Finding]:
+    """CIM-24: no path twice, none within another."""
+    seen: dict[tuple[str, ...], int] = {}
+    for index, claim in enumerate(claims):
+        whole = tuple(claim.path)
+        above = [seen[whole[:length]] for length in range(1, len(whole) + 1) if whole[:length] in seen]
+        below = [other for known, other in seen.items() if known[: len(whole)] == whole and known != whole]
+        if above or below:
+            first = (above + below)[0]
+            yield Finding(
+                (*path, index, "path"),
+                f"This claim and claims[{first}] write to the same place.",
+                "Give a whole object in one claim, or each of its members in one.",
+            )
+        seen.setdefault(whole, index)
+
+
+def _claim(claim: Claim, path: Path) -> Iterator[Finding]:
+    # M-24: a claim must not take the place of what binds, dates or hides a credential.
+    if claim.path[0] in RESERVED_CLAIMS or not NEVER_WITHIN.isdisjoint(claim.path):
+        yield Finding((*path, "path"), "This name is reserved; the service itself writes it.", "Choose another.")
+    if isinstance(claim.source, FromConstant):
+        if claim.source.value is None:
+            yield Finding((*path, "source"), "The constant has no value.", "Give one, or remove the claim.")
+        yield from no_reserved_members(claim.source.value, (*path, "source", "value"))
+    yield from displays(claim.display, (*path, "display"))
+
+
+def _source(claim: Claim, steps: Sequence[Step], path: Path) -> Iterator[Finding]:
+    match claim.source:
+        case FromUser() if not any(isinstance(step, LoginStep) for step in steps):
+            yield Finding(path, "Nobody signs in in this sequence.", "Add a `login` step, or take another source.")
+        case FromStep(step=step_id, path=results):
+            step = next((step for step in steps if step.id == step_id), None)
+            if step is None:
+                known = ", ".join(step.id for step in steps)
+                yield Finding((*path, "step"), "The sequence has no such step.", f"Its steps are: {known}.")
+            elif len(results) != 1 or results[0] not in STEP_RESULTS[type(step)]:
+                found = ", ".join(f"[{name}]" for name in sorted(STEP_RESULTS[type(step)])) or "nothing"
+                yield Finding((*path, "path"), "The step has no such result.", f"This step gives: {found}.")
+
+
+def no_reserved_members(value: Any, path: Path) -> Iterator[Finding]:
+    """Refuse values that could be read as digests of hidden claims (M-24)."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name in NEVER_WITHIN:
+                yield Finding((*path, name), "This name is reserved for selective disclosure.", "Choose another.")
+            yield from no_reserved_members(inner, (*path, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from no_reserved_members(inner, (*path, index))
+
+
+def displays(displays: Sequence[Display], path: Path) -> Iterator[Finding]:
+    """At most one object per language (CIM-23)."""
+    for index in repeated([display.locale.lower() for display in displays]):
+        yield Finding((*path, index, "locale"), "This language is given twice.", "Keep one entry for each.")
+
+
+def repeated(values: Sequence[str]) -> list[int]:
+    """Return the indexes of values that came before."""
+    seen: set[str] = set()
+    indexes = []
+    for index, value in enumerate(values):
+        if value in seen:
+            indexes.append(index)
+        seen.add(value)
+    return indexes

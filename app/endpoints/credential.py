@@ -1,0 +1,141 @@
+"""The credential endpoint (OpenID4VCI §8)."""
+
+from typing import Any
+
+from litestar import Response, post
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from app.endpoints.deps import PresentedToken
+from app.endpoints.errors import nonce_header
+from app.endpoints.wire import CREDENTIAL_REQUEST_LIMIT, json_answer
+from app.formats import sd_jwt_vc
+from app.interaction.driver import spend_proof
+from app.protocol import nonce
+from app.protocol.client_auth import recognize
+from app.protocol.credential import (
+    PROOF_ALGORITHMS,
+    CredentialRequest,
+    choose_credential,
+    read_credential_request,
+    sole_jwt_proof,
+)
+from app.protocol.dpop import DpopProof
+from app.protocol.key_proof import KeyProof, judge_key_proof
+from app.protocol.refusal import Refusal
+from app.protocol.request import enabled_configuration
+from app.protocol.token import VerifiedAccessToken
+from app.storage import Grant, GrantedCredential, Issuance, TenantStore
+from app.tenancy import Tenancy
+
+_DAY = 86_400
+
+
+class Claimed(Struct, frozen=True):
+    """What was claimed for one credential: from here on it counts as issued."""
+
+    credential: GrantedCredential
+    key: KeyProof
+
+
+@post(
+    "/{tenant:str}/credential",
+    status_code=200,
+    opt={"credential_issuer_metadata": "credential_endpoint"},
+    request_max_body_size=CREDENTIAL_REQUEST_LIMIT,
+)
+async def credential(
+    tenancy: NamedDependency[Tenancy],
+    access_token: NamedDependency[PresentedToken],
+    proof: NamedDependency[DpopProof | None],
+    body: NamedDependency[dict[str, Any]],
+) -> Response[bytes]:
+    """Issue one credential bound to the key of one proof."""
+    request = read_credential_request(body)
+    claimed = await tenancy.write(lambda store: _claim(tenancy, store, access_token, proof, request))
+    issued = await _issue(tenancy, claimed)
+    return json_answer({"credentials": [{"credential": issued}]}, headers=nonce_header(tenancy, "dpop_resource"))
+
+
+def _claim(
+    tenancy: Tenancy,
+    store: TenantStore,
+    access_token: VerifiedAccessToken,
+    proof: DpopProof | None,
+    request: CredentialRequest,
+) -> Claimed:
+    """Judge, then spend nonce, proof and quota and note the issuance; a refusal has changed nothing."""
+    now = tenancy.clock.now()
+    grant = _live_grant(tenancy, store, access_token)
+    assert grant.authorization is not None  # noqa: S101  a live grant has it
+    enabled = [name for name in tenancy.document.credentials if enabled_configuration(tenancy.document, name)]
+    credential = choose_credential(request, grant.authorization.credentials, known=enabled)
+    if credential.configuration_id not in enabled:
+        raise Refusal("credential_request_denied", "This credential is no longer issued.")
+    key = judge_key_proof(
+        sole_jwt_proof(request.proofs),
+        expected_audience=tenancy.issuer,
+        expected_client_id=grant.client_id,
+        live_nonce=lambda value: nonce.is_live(
+            tenancy.keys.nonce_key, "c_nonce", value, now=now, lifetime=tenancy.document.lifetimes.c_nonce
+        ),
+        algorithms=PROOF_ALGORITHMS,
+        now=now,
+    )
+    if proof is not None:
+        spend_proof(store, proof)
+    # OpenID4VCI §13.8 (L-01): a c_nonce works for one issuing request.
+    if not store.spent.spend("c_nonce", key.nonce, expires_at=now + tenancy.document.lifetimes.c_nonce):
+        raise Refusal("invalid_nonce", "The key proof needs a current nonce.", reason="c_nonce spent")
+    # L-10
+    if not store.grants.take_credential(grant, now=now):
+        raise Refusal("credential_request_denied", "This grant issues no more credentials.", reason="quota")
+    issuance_id = tenancy.entropy.identifier()
+    store.grants.record_issuance(
+        Issuance(
+            issuance_id=issuance_id,
+            grant_id=grant.grant_id,
+            configuration_id=credential.configuration_id,
+            holder_jkt=key.jkt,
+            issued_at=now,
+        )
+    )
+    store.audit.append(
+        tenancy.event("credential_issued", issuance_id, grant=grant.grant_id, configuration=credential.configuration_id)
+    )
+    return Claimed(credential, key)
+
+
+def _live_grant(tenancy: Tenancy, store: TenantStore, access_token: VerifiedAccessToken) -> Grant:
+    """Return the token's grant if it stands by the current revision (C-29, L-11, L-15)."""
+    record = store.grants.access_token(access_token.token_id)
+    grant = store.grants.by_id(record.grant_id) if record is not None else None
+    if grant is None or grant.revoked_at is not None or grant.authorization is None:
+        raise Refusal("invalid_token", "The access token is not valid here.", reason="grant revoked or gone")
+    user = store.users.by_id(grant.user_id) if grant.user_id is not None else None
+    if grant.user_id is not None and (user is None or not user.active):
+        raise Refusal("invalid_token", "The access token is not valid here.", reason="user inactive")
+    try:
+        recognize(grant.client_id, registered=store.clients.by_id(grant.client_id), clients=tenancy.document.clients)
+    except Refusal as refusal:
+        raise Refusal("invalid_token", "The access token is not valid here.", reason=refusal.reason) from None
+    return grant
+
+
+async def _issue(tenancy: Tenancy, claimed: Claimed) -> str:
+    """Make and sign the credential; its times are rounded down to the day, so that they link nothing (CR-14)."""
+    configuration = tenancy.document.credentials[claimed.credential.configuration_id]
+    signer = tenancy.keys.credentials
+    issued_at = tenancy.clock.now() // _DAY * _DAY
+    unsigned = sd_jwt_vc.build(
+        claims=claimed.credential.claims,
+        vct=configuration.vct,
+        issuer=tenancy.issuer,
+        issued_at=issued_at,
+        expires_at=issued_at + configuration.validity // _DAY * _DAY,
+        holder_jwk=claimed.key.jwk,
+        algorithm=signer.algorithm,
+        certificate_chain=signer.certificate_chain,
+        salt=tenancy.entropy.token,
+    )
+    return unsigned.complete(await signer.sign(unsigned.signing_input))

@@ -1,0 +1,158 @@
+"""What handlers may demand, as one chain: tenancy → form → client → proof, or tenancy → access token → proof.
+
+Each names the previous, because independent dependencies run concurrently in no stated order. A handler's signature
+therefore says which proofs it demands; `tests/architecture/matrix.txt` lists them all.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath
+
+from app.endpoints.boundary import OWN_ORIGIN
+from app.endpoints.wire import HttpRequest, read_form, read_json_object
+from app.protocol import nonce
+from app.protocol.client_auth import AuthenticatedClient, authenticate, sent_client_id
+from app.protocol.dpop import DpopProof, judge_dpop_proof
+from app.protocol.nonce import NonceFamily
+from app.protocol.refusal import Refusal
+from app.protocol.token import VerifiedAccessToken, verify_access_token
+from app.tenancy import Tenancies, Tenancy
+
+Form = dict[str, str]
+
+
+async def provide_tenancy(
+    request: HttpRequest, tenant: FromPath[str], tenancies: NamedDependency[Tenancies]
+) -> Tenancy:
+    """Open the tenant addressed by path or by origin. Raises one `Refusal("not_found")` for all others (M-22)."""
+    if tenant == OWN_ORIGIN:
+        found: Tenancy | None = request.scope["state"].get("tenancy_by_origin")
+    else:
+        found = await tenancies.by_slug(tenant)
+    if found is None:
+        raise Refusal("not_found")
+    request.state.tenancy = found
+    request.scope["state"]["record"].tenant = found.slug
+    return found
+
+
+async def provide_form(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> Form:
+    """Read the form of a request to a tenant that exists."""
+    return await read_form(request)
+
+
+async def provide_client(
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form]
+) -> AuthenticatedClient:
+    """Authenticate the client by the tenant's current revision. Raises `Refusal("invalid_client")`."""
+    client_id = sent_client_id(form)
+    request.scope["state"]["record"].client = client_id
+    registered = await tenancy.read(lambda store: store.clients.by_id(client_id))
+    return authenticate(
+        form,
+        authorization_header="authorization" in request.headers,
+        registered=registered,
+        clients=tenancy.document.clients,
+    )
+
+
+async def provide_proof(
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], client: NamedDependency[AuthenticatedClient]
+) -> DpopProof | None:
+    """Verify the DPoP proof of a request to the authorization server; None where none was sent."""
+    # RFC 9449 §4 (DP-35): a proof is no authentication; the client was authenticated before.
+    return _judge_proof(request, tenancy, family="dpop_as", access_token=None)
+
+
+class PresentedToken(VerifiedAccessToken, frozen=True, kw_only=True):
+    """A verified access token together with its text, which the DPoP proof must name (`ath`)."""
+
+    text: str
+
+
+async def provide_access_token(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> PresentedToken:
+    """Verify the access token of a request to the credential issuer (CR-02). Raises `Refusal`."""
+    scheme, text = _authorization(request)
+    verified = verify_access_token(
+        text, issuer=tenancy.issuer, keys=tenancy.keys.access_token_keys, now=tenancy.clock.now()
+    )
+    request.scope["state"]["record"].client = verified.client_id
+    # RFC 9449 §7.2 (DP-22, DP-23, D-06): a bound token is never a bearer token, nor the other way round.
+    if (scheme == "dpop") != (verified.jkt is not None):
+        raise Refusal("invalid_token", "The access token needs another scheme.", reason="scheme mismatch")
+    return PresentedToken(token_id=verified.token_id, client_id=verified.client_id, jkt=verified.jkt, text=text)
+
+
+async def provide_token_proof(
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], access_token: NamedDependency[PresentedToken]
+) -> DpopProof | None:
+    """Verify the proof that goes with a DPoP-bound access token (RFC 9449 §7.1); None for a bearer token."""
+    if access_token.jkt is None:
+        return None
+    proof = _judge_proof(request, tenancy, family="dpop_resource", access_token=access_token.text)
+    if proof is None:
+        raise Refusal("invalid_dpop_proof", "A DPoP proof is required.")
+    # RFC 9449 §7.1 (DP-17)
+    if proof.jkt != access_token.jkt:
+        raise Refusal("invalid_token", "The access token is bound to another key.", reason="jkt mismatch")
+    return proof
+
+
+async def provide_body(
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], proof: NamedDependency[DpopProof | None]
+) -> dict[str, Any]:
+    """Read the JSON object of a request whose token and proof hold."""
+    return await read_json_object(request)
+
+
+def _authorization(request: HttpRequest) -> tuple[str, str]:
+    """Return scheme (lower case) and token of the Authorization header; other places do not count (CR-03, C-25)."""
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Refusal("missing_token")
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() not in ("dpop", "bearer") or not text or "," in text:
+        # RFC 9449 §7.2 (DP-25) as far as one header can carry two credentials.
+        raise Refusal("two_tokens" if "," in text else "invalid_token", "The Authorization header is malformed.")
+    return scheme.lower(), text
+
+
+def _judge_proof(
+    request: HttpRequest, tenancy: Tenancy, *, family: NonceFamily, access_token: str | None
+) -> DpopProof | None:
+    token = request.headers.get("dpop")
+    if token is None:
+        return None
+    now, document = tenancy.clock.now(), tenancy.document
+
+    def live(value: str) -> bool:
+        return nonce.is_live(tenancy.keys.nonce_key, family, value, now=now, lifetime=document.lifetimes.dpop_nonce)
+
+    return judge_dpop_proof(
+        token,
+        expected_method=request.method,
+        # RFC 9449 §4.3 item 9 (DP-11, D-02): the configured URL, never one made from the request's headers.
+        expected_url=tenancy.url("/" + request.scope["path"].split("/", 2)[2]),
+        expected_access_token=access_token,
+        live_nonce=None if document.dpop.nonce == "off" else live,
+        now=now,
+    )
+
+
+DEPENDENCIES: Final[Mapping[str, Provide]] = {
+    "tenancy": Provide(provide_tenancy),
+    "form": Provide(provide_form),
+    "client": Provide(provide_client),
+    "proof": Provide(provide_proof),
+}
+"""Of the endpoints of the authorization server."""
+
+RESOURCE_DEPENDENCIES: Final[Mapping[str, Provide]] = {
+    "tenancy": Provide(provide_tenancy),
+    "access_token": Provide(provide_access_token),
+    "proof": Provide(provide_token_proof),
+    "body": Provide(provide_body),
+}
+"""Of the endpoints of the credential issuer."""

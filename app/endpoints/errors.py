@@ -1,0 +1,162 @@
+"""The one mapper from refusals to the wire; it knows each endpoint's own vocabulary.
+
+OAuth endpoints: RFC 6749 §5.2. Credential endpoint: OpenID4VCI §8.3.1, RFC 6750 §3, RFC 9449 §7.1. What a browser
+shows: a page. Everything unforeseen is `server_error` with a request id and no detail.
+"""
+
+from typing import Any, Final
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.exceptions.http_exceptions import NotFoundException
+
+from app.endpoints.wire import json_answer
+from app.pages.render import error_page
+from app.ports import RequestRecord
+from app.protocol import dpop, nonce
+from app.protocol.nonce import NonceFamily
+from app.protocol.refusal import Refusal
+from app.tenancy import Tenancy
+
+_STATUS: Final = {
+    "invalid_client": 401,
+    "invalid_token": 401,
+    "missing_token": 401,
+    "insufficient_scope": 403,
+    "access_denied": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "payload_too_large": 413,
+    "uri_too_long": 414,
+    "unsupported_media_type": 415,
+    "misdirected_request": 421,
+    "headers_too_large": 431,
+    "server_error": 500,
+}
+"""Statuses other than 400 (G-03)."""
+
+_FRAMEWORK: Final = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+
+_INTERNAL: Final = frozenset(
+    {
+        "not_found",
+        "method_not_allowed",
+        "payload_too_large",
+        "uri_too_long",
+        "unsupported_media_type",
+        "misdirected_request",
+        "headers_too_large",
+    }
+)
+"""Codes of ours that no specification names: on the wire they are the endpoint's word for a malformed request."""
+
+_TEXTS: Final = {
+    "not_found": "There is nothing here.",
+    "method_not_allowed": "This method is not offered here.",
+    "payload_too_large": "The request is too large.",
+    "server_error": "Something went wrong here. The request id names it.",
+}
+
+
+def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Any]:
+    """Map a refusal to the answer of the endpoint that was asked."""
+    record: RequestRecord = request.scope["state"]["record"]
+    record.outcome, record.reason = refusal.code, refusal.reason or None
+    status = _STATUS.get(refusal.code, 400)
+    text = refusal.public or _TEXTS.get(refusal.code, "")
+    match _endpoint_of(request.scope["path"]):
+        case "authorize":
+            return error_page(text, status=status, request_id=record.request_id)
+        case "credential":
+            return _resource_answer(request, refusal.code, text)
+        case _:
+            return _oauth_answer(request, refusal.code, text)
+
+
+def answer_http_exception(request: Request[Any, Any, Any], exception: HTTPException) -> Response[Any]:
+    """Map what the framework refuses (no such path, wrong method, body too large) like our own refusals."""
+    answer = answer_refusal(
+        request, Refusal(_FRAMEWORK.get(exception.status_code, "invalid_request"), reason="refused by the framework")
+    )
+    # RFC 9110 §15.5.6: the framework knows which methods there are.
+    answer.headers.update(
+        {"Allow": value for name, value in (exception.headers or {}).items() if name.lower() == "allow"}
+    )
+    return answer
+
+
+def answer_unforeseen(request: Request[Any, Any, Any], exception: Exception) -> Response[Any]:
+    """Answer what nobody foresaw: no detail leaves the service."""
+    record: RequestRecord = request.scope["state"]["record"]
+    structlog.get_logger("request").error("unexpected", exc_info=exception, request_id=record.request_id)
+    return answer_refusal(request, Refusal("server_error", reason=type(exception).__name__))
+
+
+def _endpoint_of(path: str) -> str:
+    """Return the first segment after the tenant's."""
+    segments = path.split("/")
+    return segments[2] if len(segments) > 2 else ""
+
+
+def _oauth_answer(request: Request[Any, Any, Any], code: str, text: str) -> Response[bytes]:
+    headers: dict[str, str] = {}
+    if code == "use_dpop_nonce":
+        # RFC 9449 §8 (DP-26)
+        headers = nonce_header(request.state.tenancy, "dpop_as")
+    if code == "invalid_client" and "authorization" in request.headers:
+        # RFC 6749 §5.2 (TOK-20)
+        headers["WWW-Authenticate"] = "Basic"
+    return _error("invalid_request" if code in _INTERNAL else code, text, _STATUS.get(code, 400), headers)
+
+
+def _resource_answer(request: Request[Any, Any, Any], code: str, text: str) -> Response[bytes]:
+    if code == "missing_token":
+        # RFC 6750 §3, RFC 9449 §7.1 (DP-24): a challenge, no error, where no token was sent.
+        return Response(b"", status_code=401, headers={"WWW-Authenticate": _challenge(), "Cache-Control": "no-store"})
+    if code in ("invalid_token", "insufficient_scope", "invalid_dpop_proof", "use_dpop_nonce"):
+        headers = {"WWW-Authenticate": _challenge(error=code)}
+        if code == "use_dpop_nonce":
+            # RFC 9449 §9 (DP-27)
+            headers |= nonce_header(request.state.tenancy, "dpop_resource")
+        return _error(code, text, 403 if code == "insufficient_scope" else 401, headers)
+    # OpenID4VCI §8.3.1.2 (CR-09): never `invalid_request`, but for two kinds of token at once (RFC 9449 §7.2, DP-25).
+    if code == "two_tokens":
+        return _error("invalid_request", text, 400, {})
+    malformed = code == "invalid_request" or code in _INTERNAL
+    return _error("invalid_credential_request" if malformed else code, text, _STATUS.get(code, 400), {})
+
+
+def _challenge(*, error: str | None = None) -> str:
+    algorithms = " ".join(dpop.ALGORITHMS)
+    return f'DPoP algs="{algorithms}"' if error is None else f'DPoP error="{error}", algs="{algorithms}"'
+
+
+def nonce_header(tenancy: Tenancy, family: NonceFamily) -> dict[str, str]:
+    """Return a fresh `DPoP-Nonce` for 2xx answers and `use_dpop_nonce`; nothing where the tenant has it off."""
+    if tenancy.document.dpop.nonce == "off":
+        return {}
+    return {"DPoP-Nonce": fresh_nonce(tenancy, family)}
+
+
+def fresh_nonce(tenancy: Tenancy, family: NonceFamily) -> str:
+    """Mint a nonce of this tenant."""
+    return nonce.mint_nonce(
+        tenancy.keys.nonce_key,
+        family,
+        now=tenancy.clock.now(),
+        random=tenancy.entropy.octets(nonce.RANDOM_LENGTH),
+    )
+
+
+def _error(code: str, text: str, status: int, headers: dict[str, str]) -> Response[bytes]:
+    body = {"error": code, "error_description": text} if text else {"error": code}
+    return json_answer(body, status_code=status, headers=headers)
+
+
+EXCEPTION_HANDLERS: Final[dict[int | type[Exception], Any]] = {
+    Refusal: answer_refusal,
+    HTTPException: answer_http_exception,
+    NotFoundException: answer_http_exception,
+    Exception: answer_unforeseen,
+}

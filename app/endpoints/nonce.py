@@ -1,0 +1,19 @@
+"""The nonce endpoint (OpenID4VCI §7): a `c_nonce` for key proofs, without any state kept."""
+
+from litestar import Response, post
+from litestar.di import NamedDependency
+
+from app.endpoints.errors import fresh_nonce, nonce_header
+from app.endpoints.wire import FORM_LIMIT, json_answer
+from app.tenancy import Tenancy
+
+
+@post(
+    "/{tenant:str}/nonce",
+    status_code=200,
+    opt={"credential_issuer_metadata": "nonce_endpoint"},
+    request_max_body_size=FORM_LIMIT,
+)
+async def c_nonce(tenancy: NamedDependency[Tenancy]) -> Response[bytes]:
+    """Return a fresh `c_nonce` to anybody (NON-02), with a DPoP nonce for the credential endpoint (NON-05)."""
+    return json_answer({"c_nonce": fresh_nonce(tenancy, "c_nonce")}, headers=nonce_header(tenancy, "dpop_resource"))

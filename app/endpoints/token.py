@@ -1,0 +1,148 @@
+"""The token endpoint (RFC 6749 §3.2; RFC 9449 §5; OpenID4VCI §6)."""
+
+from typing import Any
+
+from litestar import Response, post
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from app.endpoints.deps import Form
+from app.endpoints.errors import nonce_header
+from app.endpoints.wire import FORM_LIMIT, json_answer
+from app.interaction.driver import spend_proof
+from app.protocol import jose
+from app.protocol.client_auth import AuthenticatedClient
+from app.protocol.digest import digest
+from app.protocol.dpop import DpopProof
+from app.protocol.refusal import Refusal
+from app.protocol.request import enabled_configuration
+from app.protocol.token import (
+    ACCESS_TOKEN_TYPE,
+    access_token_claims,
+    check_grant_type,
+    code_spent,
+    judge_code,
+    sent_code,
+    token_type,
+)
+from app.storage import AccessToken, Authorization, AuthorizationCode, Grant, TenantStore
+from app.tenancy import Tenancy
+
+
+class Exchanged(Struct, frozen=True):
+    """A code became a grant with its first access token."""
+
+    grant: Grant
+    authorization: Authorization
+    token: AccessToken
+
+
+@post(
+    "/{tenant:str}/token",
+    status_code=200,
+    opt={"authorization_server_metadata": "token_endpoint"},
+    request_max_body_size=FORM_LIMIT,
+)
+async def token(
+    tenancy: NamedDependency[Tenancy],
+    form: NamedDependency[Form],
+    client: NamedDependency[AuthenticatedClient],
+    proof: NamedDependency[DpopProof | None],
+) -> Response[bytes]:
+    """Exchange an authorization code for an access token bound to the proof's key."""
+    check_grant_type(form)
+    code_digest = digest(sent_code(form))
+    # RFC 9449 §5.2 (DP-21)
+    if proof is None and tenancy.document.dpop.tokens == "required":
+        raise Refusal("invalid_dpop_proof", "A DPoP proof is required.")
+    now = tenancy.clock.now()
+
+    def exchange(store: TenantStore) -> Exchanged | None:
+        """Judge, claim and record; None where a spent code came back and its grant was revoked."""
+        code = store.codes.by_digest(code_digest)
+        judge_code(code, form, client=client, proof=proof, now=now)
+        assert code is not None  # noqa: S101  judge_code refuses an unknown code
+        # A replayed proof is never taken for a replayed code: the jti goes first.
+        if proof is not None:
+            spend_proof(store, proof)
+        if code.used_at is None:
+            _check_still_allowed(tenancy, store, code)
+            grant, access_token = _make_grant(tenancy, code, proof, now)
+            if store.codes.spend(code, grant_id=grant.grant_id, now=now):
+                store.grants.create(grant)
+                store.grants.create_access_token(access_token)
+                store.audit.append(tenancy.event("code_redeemed", code.session_id, code=code.code_id))
+                assert grant.authorization is not None  # noqa: S101  a fresh grant has it
+                return Exchanged(grant, grant.authorization, access_token)
+            # Somebody was faster: what came of it is revoked like after any second use.
+            code = store.codes.by_digest(code_digest)
+        if code is not None and code.grant_id is not None and store.grants.revoke(code.grant_id, now=now):
+            store.audit.append(tenancy.event("code_reused", code.session_id, code=code.code_id))
+        return None
+
+    exchanged = await tenancy.write(exchange)
+    if exchanged is None:
+        raise code_spent()
+    return json_answer(await _answer(tenancy, exchanged), headers=nonce_header(tenancy, "dpop_as"))
+
+
+def _check_still_allowed(tenancy: Tenancy, store: TenantStore, code: AuthorizationCode) -> None:
+    """Judge by the current revision what was true when the code was minted (C-29)."""
+    user = store.users.by_id(code.user_id) if code.user_id is not None else None
+    if code.user_id is not None and (user is None or not user.active):
+        raise Refusal("invalid_grant", "The authorization code is not valid here.", reason="user inactive")
+    credentials = code.authorization.credentials if code.authorization is not None else []
+    if any(enabled_configuration(tenancy.document, c.configuration_id) is None for c in credentials):
+        raise Refusal("invalid_grant", "The authorization code is not valid here.", reason="configuration disabled")
+
+
+def _make_grant(
+    tenancy: Tenancy, code: AuthorizationCode, proof: DpopProof | None, now: int
+) -> tuple[Grant, AccessToken]:
+    expires_at = now + tenancy.document.lifetimes.access_token
+    assert code.authorization is not None  # noqa: S101  kept until the code is spent
+    grant = Grant(
+        grant_id=tenancy.entropy.identifier(),
+        client_id=code.client_id,
+        user_id=code.user_id,
+        dpop_jkt=proof.jkt if proof is not None else None,
+        authorization=code.authorization,
+        credentials_allowed=sum(
+            tenancy.document.credentials[credential.configuration_id].credentials_per_grant
+            for credential in code.authorization.credentials
+        ),
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return grant, AccessToken(
+        token_id=tenancy.entropy.identifier(), grant_id=grant.grant_id, issued_at=now, expires_at=expires_at
+    )
+
+
+async def _answer(tenancy: Tenancy, exchanged: Exchanged) -> dict[str, Any]:
+    """Return the token answer (RFC 6749 §5.1; OpenID4VCI §6.2)."""
+    grant, issued = exchanged.grant, exchanged.token
+    signer = tenancy.keys.access_tokens
+    signing_input = jose.signing_input(
+        {"alg": signer.algorithm, "typ": ACCESS_TOKEN_TYPE, "kid": signer.key_id},
+        access_token_claims(
+            issuer=tenancy.issuer,
+            subject=grant.grant_id,
+            client_id=grant.client_id,
+            token_id=issued.token_id,
+            scope=exchanged.authorization.scope,
+            jkt=grant.dpop_jkt,
+            issued_at=issued.issued_at,
+            expires_at=issued.expires_at,
+        ),
+    )
+    answer: dict[str, Any] = {
+        "access_token": jose.compact(signing_input, await signer.sign(signing_input)),
+        "token_type": token_type(grant.dpop_jkt),
+        "expires_in": issued.expires_at - issued.issued_at,
+    }
+    if exchanged.authorization.scope is not None:
+        answer["scope"] = exchanged.authorization.scope
+    if exchanged.authorization.authorization_details is not None:
+        answer["authorization_details"] = exchanged.authorization.authorization_details
+    return answer

@@ -1,0 +1,102 @@
+"""Reads request bodies strictly, writes answers: the framework binds nothing for wallet-facing endpoints.
+
+Forms and JSON objects only; content type, UTF-8, size, field count and depth are checked; a repeated name is refused
+whether it is known or not; an empty value counts as absent; unknown names are for the rules to ignore.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from litestar import MediaType, Request, Response
+
+from app.protocol import strict_json
+from app.protocol.refusal import Refusal
+
+FORM_LIMIT: Final = 64 * 1024
+CREDENTIAL_REQUEST_LIMIT: Final = 256 * 1024
+_MAX_FIELDS: Final = 64
+_HEXADECIMAL: Final = frozenset(b"0123456789abcdefABCDEF")
+
+NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+"""RFC 6749 §5.1 (G-04, G-05)."""
+
+HttpRequest = Request[Any, Any, Any]
+
+
+async def read_form(request: HttpRequest) -> dict[str, str]:
+    """Return the fields of a form body (G-10). Raises `Refusal("invalid_request")` or `unsupported_media_type`."""
+    _check_content_type(request, "application/x-www-form-urlencoded")
+    if request.scope["query_string"]:
+        # RFC 6749 §3.2: parameters travel in the body; one place only (O-04).
+        raise Refusal("invalid_request", "Parameters belong in the body.")
+    return parse_form(await request.body())
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """Parse `application/x-www-form-urlencoded` octets. Raises `Refusal("invalid_request")`."""
+    fields: dict[str, str] = {}
+    pairs = body.split(b"&") if body else []
+    if len(pairs) > _MAX_FIELDS:
+        raise Refusal("invalid_request", "Too many parameters.")
+    for pair in pairs:
+        if not pair:
+            continue
+        name, _, value = pair.partition(b"=")
+        key = _decode(name)
+        # RFC 6749 §3.2 (G-07, C-27): parameters must not be included more than once.
+        if key in fields:
+            raise Refusal("invalid_request", "A parameter is repeated.")
+        fields[key] = _decode(value)
+    # RFC 6749 §3.2 (G-07): a parameter without a value is treated as omitted.
+    return {name: value for name, value in fields.items() if value}
+
+
+def _decode(octets: bytes) -> str:
+    for index, octet in enumerate(octets):
+        if octet == 0x25 and not _HEXADECIMAL.issuperset(octets[index + 1 : index + 3].ljust(2)):
+            raise Refusal("invalid_request", "The body is not a well-formed form.")
+    try:
+        text = unquote_to_bytes(octets.replace(b"+", b" ")).decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refusal("invalid_request", "The body is not UTF-8.") from None
+    if "\0" in text:
+        raise Refusal("invalid_request", "The body is not a well-formed form.")
+    return text
+
+
+async def read_json_object(request: HttpRequest) -> dict[str, Any]:
+    """Return the members of a JSON object body. Raises `Refusal("invalid_request")` or `unsupported_media_type`."""
+    _check_content_type(request, "application/json")
+    try:
+        return strict_json.parse_object(await request.body())
+    except strict_json.Malformed:
+        raise Refusal("invalid_request", "The body is not a well-formed JSON object.") from None
+
+
+def _check_content_type(request: HttpRequest, expected: str) -> None:
+    # O-02, O-05: one media type per endpoint; no encoding but UTF-8, no compressed bodies.
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Refusal("unsupported_media_type", "Encoded bodies are not accepted.")
+    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    parameter = parameters.strip().lower().replace('"', "")
+    if media_type.strip().lower() != expected or parameter not in ("", "charset=utf-8"):
+        raise Refusal("unsupported_media_type", f"The content type must be {expected}.")
+
+
+def single_header(request: HttpRequest, name: str) -> str | None:
+    """Return a header that may occur once; repeated ones are refused before routing (`boundary`)."""
+    return request.headers.get(name)
+
+
+def json_answer(
+    body: Mapping[str, Any], *, status_code: int = 200, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    """Return a JSON answer that nobody may store."""
+    return Response(
+        msgspec.json.encode(body),
+        status_code=status_code,
+        media_type=MediaType.JSON,
+        headers={**NO_STORE, **(headers or {})},
+    )

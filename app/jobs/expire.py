@@ -1,0 +1,44 @@
+"""Deletes what nothing can use any more, in small transactions so that no request waits long.
+
+Every rule also checks expiry itself: this job keeps the database small and personal data short-lived.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from app.ports import Clock, Log, Platform
+
+_BATCH: Final = 500
+_PAUSE: Final = 60
+
+
+async def expire(platform: Platform, clock: Clock) -> int:
+    """Delete everything that has expired; return how many rows."""
+    total = 0
+    while deleted := await platform.transact(lambda store: store.delete_expired(now=clock.now(), limit=_BATCH)):
+        total += deleted
+    return total
+
+
+@contextlib.asynccontextmanager
+async def expiring(platform: Platform, clock: Clock, log: Log) -> AsyncIterator[None]:
+    """Run `expire` every minute while the service serves; a failure is logged and tried again."""
+
+    async def forever() -> None:
+        while True:
+            try:
+                if deleted := await expire(platform, clock):
+                    log.info("expired", rows=deleted)
+            except Exception as problem:
+                log.warning("expiry failed", kind=type(problem).__name__)
+            await asyncio.sleep(_PAUSE)
+
+    task = asyncio.create_task(forever())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

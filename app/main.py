@@ -1,0 +1,168 @@
+"""The composition root: the only place where adapters meet ports, and where the plug-in registries are."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import structlog
+from litestar import Litestar, MediaType, Response, Router, get
+from litestar.di import Provide
+from litestar.types import ASGIApp
+from msgspec import Struct
+
+from app.adapters.db.engine import Transactions, open_engine
+from app.adapters.db.migrate import ensure_schema
+from app.adapters.db.platform import SqlPlatform
+from app.adapters.db.store import SqlDatabase
+from app.adapters.db.tenancies import SqlTenancies
+from app.adapters.db.vaults import Vaults
+from app.adapters.key_maker import SoftwareKeyMaker
+from app.adapters.logs import RequestLog
+from app.adapters.master_key import load_master_keys
+from app.adapters.passwords import Argon2Passwords
+from app.adapters.system import SystemClock, SystemEntropy
+from app.adapters.vault import MasterKeys
+from app.document.model import ConfirmStep, LoginStep
+from app.endpoints import authorize, credential, health, jwks, metadata, nonce, par, token
+from app.endpoints.boundary import Boundary
+from app.endpoints.deps import DEPENDENCIES, RESOURCE_DEPENDENCIES
+from app.endpoints.errors import EXCEPTION_HANDLERS
+from app.interaction.browser import BrowserLeg
+from app.jobs.expire import expiring
+from app.pages.render import STYLES, STYLES_PATH
+from app.ports import Clock, Database, Entropy, KeyMaker, Passwords, Platform
+from app.settings import Settings
+from app.steps import WebSteps
+from app.steps.confirm import Confirm
+from app.steps.login import Login
+from app.tenancy import Tenancies
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """The opened service: every adapter behind its port."""
+
+    settings: Settings
+    clock: Clock
+    entropy: Entropy
+    platform: Platform
+    database: Database
+    tenancies: Tenancies
+    key_maker: KeyMaker
+    passwords: Passwords
+    transactions: Transactions
+
+    async def close(self) -> None:
+        """Close the database."""
+        await self.transactions.close()
+
+
+@asynccontextmanager
+async def open_service(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    passwords: Passwords | None = None,
+) -> AsyncIterator[Service]:
+    """Open the database and everything that needs it; the schema must be current (`ensure_schema`)."""
+    clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
+    await ensure_schema(settings.database_url, embedded=settings.database.url is None)
+    vaults = Vaults(MasterKeys(load_master_keys(settings, entropy), entropy), entropy)
+    transactions = await open_engine(settings.database_url)
+    database = SqlDatabase(transactions, vaults)
+    service = Service(
+        settings=settings,
+        clock=clock,
+        entropy=entropy,
+        platform=SqlPlatform(transactions, vaults, entropy),
+        database=database,
+        tenancies=SqlTenancies(
+            transactions, vaults, database=database, clock=clock, entropy=entropy, public_url=settings.public_url
+        ),
+        key_maker=SoftwareKeyMaker(entropy),
+        passwords=passwords or Argon2Passwords(entropy),
+        transactions=transactions,
+    )
+    try:
+        yield service
+    finally:
+        await service.close()
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    passwords: Passwords | None = None,
+) -> Litestar:
+    """Return the service as an application; its database is opened when it starts. Overrides are for tests."""
+    opened: list[Service] = []
+
+    def service() -> Service:
+        return opened[-1]
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with open_service(settings, clock=clock, entropy=entropy, passwords=passwords) as opening:
+            opened.append(opening)
+            async with expiring(opening.platform, opening.clock, structlog.get_logger("jobs")):
+                yield
+
+    app = Litestar(
+        [
+            *_wallet_facing(),
+            Router("/", route_handlers=[health.healthz, health.readyz, styles]),
+        ],
+        dependencies={
+            "tenancies": Provide(lambda: service().tenancies, sync_to_thread=False),
+            "platform": Provide(lambda: service().platform, sync_to_thread=False),
+            "browser_leg": Provide(lambda: BrowserLeg(_web_steps(service())), sync_to_thread=False),
+        },
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=[lifespan],
+        openapi_config=None,
+        logging_config=None,
+        etag=None,
+    )
+    app.state.wired_endpoints = metadata.wired_endpoints(app)
+    # Around the router, not behind it: the framework's own middleware runs after routing and never sees a 404.
+    boundary = Boundary(app.asgi_handler, public_url=settings.public_url, tenancies=lambda: service().tenancies)
+    app.asgi_handler = cast("ASGIApp", RequestLog(boundary, clock or SystemClock(), entropy or SystemEntropy()))
+    return app
+
+
+def _wallet_facing() -> list[Router]:
+    """Return the endpoints with what they may demand."""
+    return [
+        Router(
+            "/",
+            dependencies=DEPENDENCIES,
+            route_handlers=[
+                metadata.authorization_server,
+                metadata.credential_issuer,
+                jwks.jwks,
+                par.pushed_authorization_request,
+                authorize.authorize,
+                authorize.answer,
+                token.token,
+                nonce.c_nonce,
+            ],
+        ),
+        Router("/", dependencies=RESOURCE_DEPENDENCIES, route_handlers=[credential.credential]),
+    ]
+
+
+def _web_steps(service: Service) -> WebSteps:
+    """Return the registry of web step types."""
+    return {LoginStep: Login(service.passwords), ConfirmStep: Confirm()}
+
+
+@get(STYLES_PATH)
+async def styles() -> Response[bytes]:
+    """Return the pages' style sheet."""
+    return Response(
+        STYLES,
+        media_type=MediaType.CSS,
+        headers={"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"},
+    )

@@ -1,0 +1,55 @@
+"""Client authentication (RFC 6749 §2.3): which client sends this request. So far by the method `none`."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from app.document.model import Client, Clients
+from app.protocol.refusal import Refusal
+
+AUTH_METHODS: Final = ("none",)
+"""What `token_endpoint_auth_methods_supported` says."""
+
+_CREDENTIAL_FIELDS: Final = ("client_secret", "client_assertion", "client_assertion_type")
+
+
+class AuthenticatedClient(Struct, frozen=True, kw_only=True):
+    """A client that passed authentication; made by `authenticate` only."""
+
+    client_id: str
+    name: str | None
+    """None for a wallet nobody registered."""
+    redirect_uris: list[str]
+    method: Literal["none"] = "none"
+
+
+def sent_client_id(form: Mapping[str, str]) -> str:
+    """Return the `client_id` a form names. Raises `Refusal("invalid_request")` where it names none."""
+    # RFC 9126 §2.1 (PAR-04), RFC 6749 §4.1.3: required from a client that does not authenticate otherwise.
+    if client_id := form.get("client_id"):
+        return client_id
+    raise Refusal("invalid_request", "client_id is missing.")
+
+
+def authenticate(
+    form: Mapping[str, str], *, authorization_header: bool, registered: Client | None, clients: Clients
+) -> AuthenticatedClient:
+    """Authenticate the client of a form request by the method `none`.
+
+    `registered` is the tenant's client of that `client_id`. Raises `Refusal("invalid_client")`, uniformly for
+    unknown, inactive and wrongly authenticated clients.
+    """
+    # RFC 6749 §3.2.1, §5.2 (TOK-04, C-21): credentials are judged whenever they are included; none is accepted yet.
+    if authorization_header or any(name in form for name in _CREDENTIAL_FIELDS):
+        raise Refusal("invalid_client", "Client authentication failed.", reason="unsupported client authentication")
+    return recognize(sent_client_id(form), registered=registered, clients=clients)
+
+
+def recognize(client_id: str, *, registered: Client | None, clients: Clients) -> AuthenticatedClient:
+    """Return the client as the tenant's current revision knows it. Raises `Refusal("invalid_client")`."""
+    if registered is not None and registered.active:
+        return AuthenticatedClient(client_id=client_id, name=registered.name, redirect_uris=registered.redirect_uris)
+    if registered is None and clients.unknown_public is not None:
+        return AuthenticatedClient(client_id=client_id, name=None, redirect_uris=clients.unknown_public.redirect_uris)
+    raise Refusal("invalid_client", "Client authentication failed.", reason="client unknown or inactive")

@@ -1,0 +1,75 @@
+"""Public EC keys as JWK (RFC 7517, RFC 7518 §6.2) and their thumbprints (RFC 7638)."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from app.protocol import base64url
+from app.protocol.jose import ALGORITHMS, json_octets
+from app.protocol.strict_json import Malformed
+
+# RFC 7518 §6.2.2, §6.3.2, §6.4; `priv` is the secret of AKP keys.
+_SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
+# RFC 7638 §3.2
+_THUMBPRINT_MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n")}
+
+
+def import_public_jwk(jwk: Mapping[str, Any], *, algorithm: str) -> ec.EllipticCurvePublicKey:
+    """Return the key of a public EC JWK that fits the JWS `algorithm` (a name of `ALGORITHMS`).
+
+    Raises `Malformed` for every other key: another type or curve, secret members, coordinates of another length
+    than the curve's, a point off the curve, `alg`, `use` or `key_ops` that forbid verifying with it.
+    """
+    expected = ALGORITHMS.get(algorithm)
+    if expected is None:
+        raise Malformed("JWS algorithm not supported")
+    if _SECRET_MEMBERS & jwk.keys():
+        raise Malformed("JWK with secret members")
+    if jwk.get("kty") != "EC" or jwk.get("crv") != expected.crv:
+        raise Malformed("JWK does not fit the algorithm")
+    if jwk.get("alg", algorithm) != algorithm or jwk.get("use", "sig") != "sig":
+        raise Malformed("JWK is for another use")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        raise Malformed("JWK is for another use")
+    # RFC 7518 §6.2.1.2: the octets are those of the full size of a coordinate; the point must be on the curve, or
+    # the arithmetic is not that of the curve.
+    x, y = (_coordinate(jwk.get(name), expected.width) for name in ("x", "y"))
+    try:
+        return ec.EllipticCurvePublicNumbers(x, y, expected.curve).public_key()
+    except ValueError:
+        raise Malformed("JWK is not a point of its curve") from None
+
+
+def export_public_jwk(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    """Return the public JWK of a key: `kty`, `crv`, `x`, `y`."""
+    algorithm = next(entry for entry in ALGORITHMS.values() if entry.curve.name == key.curve.name)
+    numbers = key.public_numbers()
+    x, y = (base64url.encode(number.to_bytes(algorithm.width, "big")) for number in (numbers.x, numbers.y))
+    return {"kty": "EC", "crv": algorithm.crv, "x": x, "y": y}
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """Return the base64url SHA-256 thumbprint of a JWK (RFC 7638 §3): 43 characters.
+
+    Raises `Malformed` where a required member is missing or the key type is not known.
+    """
+    try:
+        required = {name: jwk[name] for name in _THUMBPRINT_MEMBERS[jwk["kty"]]}
+    except (KeyError, TypeError):
+        raise Malformed("JWK without its required members") from None
+    return base64url.encode(hashlib.sha256(json_octets(required)).digest())
+
+
+def _coordinate(value: object, width: int) -> int:
+    if not isinstance(value, str):
+        raise Malformed("JWK coordinate missing")
+    try:
+        octets = base64url.decode(value)
+    except ValueError:
+        raise Malformed("JWK coordinate is not base64url") from None
+    if len(octets) != width:
+        raise Malformed("JWK coordinate of wrong length")
+    return int.from_bytes(octets, "big")

@@ -1,0 +1,101 @@
+"""Certificate chains in JOSE headers (`x5c`, RFC 7515 §4.1.6), validated to given anchors as HAIP demands.
+
+Nothing is fetched: no AIA, CRL or OCSP address in a certificate is followed (X-07), so revocation is not judged.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import verification
+from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy
+
+from app.protocol.strict_json import Malformed
+
+_MAX_CHAIN = 5
+_MAX_CERTIFICATE = 16_384
+
+
+def encode_x5c(chain: Sequence[bytes]) -> list[str]:
+    """Return the `x5c` of DER certificates, leaf first: base64, not base64url (RFC 7515 §4.1.6)."""
+    return [base64.b64encode(certificate).decode("ascii") for certificate in chain]
+
+
+def read_x5c(value: Any) -> list[x509.Certificate]:
+    """Return the certificates of an `x5c` header, leaf first. Raises `Malformed`."""
+    if not isinstance(value, list) or not 0 < len(value) <= _MAX_CHAIN:
+        raise Malformed("x5c is not a short array")
+    return [_certificate(entry) for entry in value]
+
+
+def verify_chain(chain: Sequence[x509.Certificate], *, anchors: Sequence[x509.Certificate], now: int) -> None:
+    """Validate a chain, leaf first, without its anchor, to one of `anchors` at the time `now` (RFC 5280 §6).
+
+    Raises `Malformed` where it is not valid, not in order, or not as HAIP §6.1.1 wants it.
+    """
+    # HAIP §6.1.1 (X-01, X-02, I-01, I-02): no anchor in the chain, the leaf is not self-signed. The path validation
+    # accepts both.
+    if any(certificate in anchors for certificate in chain):
+        raise Malformed("x5c holds the trust anchor")
+    if chain[0].issuer == chain[0].subject:
+        raise Malformed("x5c leaf is self-signed")
+    if not anchors:
+        raise Malformed("no trust anchor")
+    verifier = (
+        verification.PolicyBuilder()
+        .store(verification.Store(list(anchors)))
+        .time(datetime.fromtimestamp(now, UTC))
+        .max_chain_depth(_MAX_CHAIN)
+        .extension_policies(ca_policy=_CA_POLICY, ee_policy=_LEAF_POLICY)
+        .build_client_verifier()
+    )
+    try:
+        path = verifier.verify(chain[0], list(chain[1:])).chain
+    except (verification.VerificationError, ValueError, UnsupportedAlgorithm):
+        raise Malformed("x5c does not lead to a trust anchor") from None
+    # X-08, I-10: what was sent is the path, in order, and nothing else.
+    if list(path[:-1]) != list(chain):
+        raise Malformed("x5c is not in order")
+
+
+def _certificate(entry: Any) -> x509.Certificate:
+    if not isinstance(entry, str) or len(entry) > 2 * _MAX_CERTIFICATE:
+        raise Malformed("x5c entry is not a certificate")
+    try:
+        der = base64.b64decode(entry, validate=True)
+        certificate = x509.load_der_x509_certificate(der)
+        # Extensions are parsed on first use; a broken one shall fail here.
+        certificate.extensions  # noqa: B018
+    except (binascii.Error, ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        raise Malformed("x5c entry is not a certificate") from None
+    return certificate
+
+
+def _may_sign_certificates(_: Policy, certificate: x509.Certificate, extension: x509.BasicConstraints) -> None:
+    # RFC 5280 §6.1.4 (k) (I-03)
+    if not extension.ca:
+        raise ValueError("not a CA")
+
+
+def _has_certificate_signing(_: Policy, certificate: x509.Certificate, extension: x509.KeyUsage | None) -> None:
+    # RFC 5280 §6.1.4 (n)
+    if extension is not None and not extension.key_cert_sign:
+        raise ValueError("key usage forbids signing certificates")
+
+
+def _has_digital_signature(_: Policy, certificate: x509.Certificate, extension: x509.KeyUsage | None) -> None:
+    # RFC 5280 §4.2.1.3 (X-04)
+    if extension is not None and not extension.digital_signature:
+        raise ValueError("key usage forbids signatures")
+
+
+_CA_POLICY = (
+    ExtensionPolicy.permit_all()
+    .require_present(x509.BasicConstraints, Criticality.CRITICAL, _may_sign_certificates)
+    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _has_certificate_signing)
+)
+_LEAF_POLICY = ExtensionPolicy.permit_all().may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _has_digital_signature)

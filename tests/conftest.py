@@ -1,0 +1,3 @@
+"""Fixtures and plugins of all tests."""
+
+pytest_plugins = ["tests.support.rules"]
