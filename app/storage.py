@@ -295,6 +295,10 @@ class Users(Protocol):
         """Return a person."""
         ...
 
+    def all(self) -> list[StoredUser]:
+        """Return every person, by user name; for provisioning."""
+        ...
+
     def demo_hints(self) -> list[str]:
         """Return the hints of active users that carry one."""
         ...

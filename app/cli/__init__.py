@@ -12,7 +12,8 @@ import click
 
 import app
 from app.protocol.refusal import Refusal
-from app.settings import Loaded, Settings, SettingsError, load_settings
+from app.settings import Settings
+from app.settings_reader import Loaded, SettingsError, load_settings
 
 COMMANDS: Final[Mapping[str, str]] = {
     "serve": "Run the service.",

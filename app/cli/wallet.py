@@ -212,7 +212,7 @@ def _verify_stored(stored: StoredCredential, trust: Path | None) -> Verified:
 
 
 def _print_credential(name: str, verified: Verified, credential: str | None) -> None:
-    click.echo(f"{printable(name)}: verified")
+    click.echo(f"{printable(name)}: verified{'' if verified.anchored else ', all but who the issuer is'}")
     for line in table(verified.checks):
         click.echo(line)
     click.echo("\nclaims")

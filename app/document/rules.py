@@ -53,8 +53,8 @@ def check(document: TenantDocument, surroundings: Surroundings) -> list[Finding]
 
 
 def same_name(username: str) -> str:
-    """Return what is equal for user names that people would take for the same."""
-    return unicodedata.normalize("NFKC", username).casefold()
+    """Return what is equal for user names that differ in upper and lower case or in Unicode form only."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", username).casefold())
 
 
 def _identity(document: TenantDocument, surroundings: Surroundings) -> Iterator[Finding]:

@@ -47,8 +47,8 @@ async def answer(
             return _show(tenancy, outcome, request_uri=request_uri, cookie=cookie or "", status_code=400)
         case Finished():
             # RFC 9700 §4.12 (AZ-10): 303, so that nothing posted here is posted there. The login ends with its request.
-            response = Redirect(outcome.location, status_code=303, headers=PAGE_HEADERS)
-            response.delete_cookie(_cookie_name(tenancy, request_uri))
+            response: Response[Any] = Redirect(outcome.location, status_code=303, headers=PAGE_HEADERS)
+            response.set_cookie(_cookie(tenancy, request_uri, "", max_age=0))
             return response
         case NextPage():
             return Redirect(tenancy.url(outcome.path), status_code=303, headers=PAGE_HEADERS)
@@ -67,17 +67,7 @@ def _show(
         status_code=status_code,
     )
     if opened.new_cookie is not None:
-        secure = tenancy.issuer.startswith("https:")
-        response.set_cookie(
-            Cookie(
-                key=_cookie_name(tenancy, request_uri),
-                value=opened.new_cookie,
-                path="/",
-                httponly=True,
-                secure=secure,
-                samesite="lax",
-            )
-        )
+        response.set_cookie(_cookie(tenancy, request_uri, opened.new_cookie))
     return response
 
 
@@ -85,3 +75,15 @@ def _cookie_name(tenancy: Tenancy, request_uri: str) -> str:
     """Return the flow's cookie name: `__Host-` pins it to this host over https; loopback http cannot have it."""
     prefix = "__Host-" if tenancy.issuer.startswith("https:") else ""
     return f"{prefix}vestibule-{flow_name(request_uri)}"
+
+
+def _cookie(tenancy: Tenancy, request_uri: str, value: str, max_age: int | None = None) -> Cookie:
+    return Cookie(
+        key=_cookie_name(tenancy, request_uri),
+        value=value,
+        max_age=max_age,
+        path="/",
+        httponly=True,
+        secure=tenancy.issuer.startswith("https:"),
+        samesite="lax",
+    )

@@ -48,10 +48,10 @@ async def credential(
     tenancy: NamedDependency[Tenancy],
     access_token: NamedDependency[PresentedToken],
     proof: NamedDependency[DpopProof | None],
-    body: NamedDependency[dict[str, Any]],
+    json_object: NamedDependency[dict[str, Any]],
 ) -> Response[bytes]:
     """Issue one credential bound to the key of one proof."""
-    request = read_credential_request(body)
+    request = read_credential_request(json_object)
     claimed = await tenancy.write(lambda store: _claim(tenancy, store, access_token, proof, request))
     issued = await _issue(tenancy, claimed)
     return json_answer({"credentials": [{"credential": issued}]}, headers=nonce_header(tenancy, "dpop_resource"))

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath
+from litestar.params import FromPath, SkipValidation
 
 from app.endpoints.boundary import OWN_ORIGIN
 from app.endpoints.wire import HttpRequest, read_form, read_json_object
+from app.ports import RequestRecord
 from app.protocol import nonce
 from app.protocol.client_auth import AuthenticatedClient, authenticate, sent_client_id
 from app.protocol.dpop import DpopProof, judge_dpop_proof
@@ -24,7 +25,7 @@ Form = dict[str, str]
 
 
 async def provide_tenancy(
-    request: HttpRequest, tenant: FromPath[str], tenancies: NamedDependency[Tenancies]
+    request: HttpRequest, tenant: FromPath[str], tenancies: NamedDependency[SkipValidation[Tenancies]]
 ) -> Tenancy:
     """Open the tenant addressed by path or by origin. Raises one `Refusal("not_found")` for all others (M-22)."""
     if tenant == OWN_ORIGIN:
@@ -34,7 +35,8 @@ async def provide_tenancy(
     if found is None:
         raise Refusal("not_found")
     request.state.tenancy = found
-    request.scope["state"]["record"].tenant = found.slug
+    record: RequestRecord = request.scope["state"]["record"]
+    record.tenant, record.endpoint = found.slug, request.scope["path_template"]
     return found
 
 
@@ -100,7 +102,7 @@ async def provide_token_proof(
     return proof
 
 
-async def provide_body(
+async def provide_json_object(
     request: HttpRequest, tenancy: NamedDependency[Tenancy], proof: NamedDependency[DpopProof | None]
 ) -> dict[str, Any]:
     """Read the JSON object of a request whose token and proof hold."""
@@ -153,6 +155,6 @@ RESOURCE_DEPENDENCIES: Final[Mapping[str, Provide]] = {
     "tenancy": Provide(provide_tenancy),
     "access_token": Provide(provide_access_token),
     "proof": Provide(provide_token_proof),
-    "body": Provide(provide_body),
+    "json_object": Provide(provide_json_object),
 }
 """Of the endpoints of the credential issuer."""

@@ -76,6 +76,8 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Respons
 
 def answer_http_exception(request: Request[Any, Any, Any], exception: HTTPException) -> Response[Any]:
     """Map what the framework refuses (no such path, wrong method, body too large) like our own refusals."""
+    if exception.status_code >= 500:
+        return answer_unforeseen(request, exception)
     answer = answer_refusal(
         request, Refusal(_FRAMEWORK.get(exception.status_code, "invalid_request"), reason="refused by the framework")
     )

@@ -138,18 +138,18 @@ def reveal(payload: Mapping[str, Any], disclosures: Sequence[str]) -> dict[str, 
 
     Raises `Malformed` by the rules of §7.1; the ledger ids stand at the checks.
     """
-    # SD-06, G-10: only sha-256, spelled so.
+    # SD-06: only sha-256, spelled so.
     if payload.get("_sd_alg", HASH_NAME) != HASH_NAME:
         raise Malformed("_sd_alg is not sha-256")
-    # SD-23, G-11
+    # SD-23
     if len(disclosures) > _MAX_DISCLOSURES:
         raise Malformed("too many disclosures")
-    # SD-17, G-06
+    # SD-17
     if len(set(disclosures)) != len(disclosures):
         raise Malformed("repeated disclosure")
     walk = _Walk({digest_of(disclosure): _read(disclosure) for disclosure in disclosures})
     revealed = walk.members({name: value for name, value in payload.items() if name != "_sd_alg"}, 1)
-    # RFC 9901 §7.1 step 5 (SD-16, G-05)
+    # RFC 9901 §7.1 step 5 (SD-16)
     if not walk.disclosures.keys() <= walk.seen:
         raise Malformed("disclosure that nothing refers to")
     return revealed
@@ -163,7 +163,7 @@ class _Walk:
         self.seen: set[str] = set()
 
     def value(self, value: Any, depth: int) -> Any:
-        # SD-23, G-11: disclosures can nest what each of them does not.
+        # SD-23: disclosures can nest what each of them does not.
         if depth > _MAX_DEPTH:
             raise Malformed("claims nested too deeply")
         if isinstance(value, dict):
@@ -174,7 +174,7 @@ class _Walk:
 
     def members(self, members: Mapping[str, Any], depth: int) -> dict[str, Any]:
         digests = members.get("_sd", [])
-        # SD-18, G-08
+        # SD-18
         if not isinstance(digests, list):
             raise Malformed("_sd is not an array")
         revealed: dict[str, Any] = {}
@@ -188,7 +188,7 @@ class _Walk:
             found = self._find(digest)
             if found is None:
                 continue
-            # SD-09, SD-10, SD-11, G-07, G-08: a name, not reserved, not there yet.
+            # SD-09, SD-10, SD-11: a name, not reserved, not there yet.
             if found.name is None or found.name in _RESERVED:
                 raise Malformed("disclosure is not an object member's")
             if found.name in revealed:
@@ -202,7 +202,7 @@ class _Walk:
             if not isinstance(element, dict) or "..." not in element:
                 revealed.append(self.value(element, depth + 1))
                 continue
-            # SD-18, G-08
+            # SD-18
             if len(element) != 1:
                 raise Malformed("array element digest with other members")
             found = self._find(element["..."])
@@ -218,7 +218,7 @@ class _Walk:
     def _find(self, digest: Any) -> _Disclosure | None:
         if not isinstance(digest, str):
             raise Malformed("digest is not a string")
-        # RFC 9901 §7.1 step 4 (SD-15, G-04)
+        # RFC 9901 §7.1 step 4 (SD-15)
         if digest in self.seen:
             raise Malformed("repeated digest")
         self.seen.add(digest)

@@ -82,7 +82,8 @@ def judge_dpop_proof(
     if payload["htm"] != expected_method:
         raise _refused("The DPoP proof is for another method.")
     # Item 9 (DP-09, DP-10, DP-11, D-02, D-03)
-    if normal_url(payload["htu"]) != normal_url(expected_url):
+    url = normal_url(payload["htu"])
+    if url is None or url != normal_url(expected_url):
         raise _refused("The DPoP proof is for another URL.")
     # Item 12 (DP-22, D-06): at a resource, the hash of the access token.
     if expected_access_token is not None:

@@ -24,24 +24,13 @@ class Algorithm(Struct, frozen=True):
     curve: ec.EllipticCurve
     hash: hashes.HashAlgorithm
     width: int
-    order: int
-    """The order n of the curve's base point (FIPS 186-5)."""
 
 
 ALGORITHMS: Final[Mapping[str, Algorithm]] = {
-    "ES256": Algorithm(
-        "P-256", ec.SECP256R1(), hashes.SHA256(), 32,
-        0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
-    ),
-    "ES384": Algorithm(
-        "P-384", ec.SECP384R1(), hashes.SHA384(), 48,
-        0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
-    ),
-    "ES512": Algorithm(
-        "P-521", ec.SECP521R1(), hashes.SHA512(), 66,
-        0x01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409,
-    ),
-}  # fmt: skip
+    "ES256": Algorithm("P-256", ec.SECP256R1(), hashes.SHA256(), 32),
+    "ES384": Algorithm("P-384", ec.SECP384R1(), hashes.SHA384(), 48),
+    "ES512": Algorithm("P-521", ec.SECP521R1(), hashes.SHA512(), 66),
+}
 
 
 class BadSignature(ValueError):
@@ -114,7 +103,8 @@ def verify_jwt(
     if len(unverified.signature) != 2 * algorithm.width:
         raise BadSignature("JWT signature of wrong length")
     r, s = _integers(unverified.signature)
-    if not (0 < r < algorithm.order and 0 < s < algorithm.order):
+    order = algorithm.curve.group_order
+    if not (0 < r < order and 0 < s < order):
         raise BadSignature("JWT signature out of range")
     try:
         key.verify(encode_dss_signature(r, s), unverified.signing_input, ec.ECDSA(algorithm.hash))

@@ -11,8 +11,8 @@ from app.wallet.http import Exchange, Http
 MAX_PAGES = 12
 """Requests until the redirect back, redirects included."""
 
-APPROVE = "approve"
-"""Name or value of the button that agrees."""
+AGREE = frozenset({"approve", "continue"})
+"""Names and values of buttons that agree to what a page shows."""
 
 
 @dataclass
@@ -28,25 +28,32 @@ class Form:
 
 
 class Page(HTMLParser):
-    """A page's forms and its title."""
+    """A page's forms, and what it says: its alert (`role="alert"`), else its first heading."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
         self.forms: list[Form] = []
-        self.heading = ""
         self._open: Form | None = None
-        self._in_heading = False
+        self._texts = {"alert": "", "heading": ""}
+        self._reading: tuple[str, str] | None = None
         self.feed(html)
         self.close()
 
+    @property
+    def says(self) -> str:
+        """What to tell of the page in one line."""
+        return self._texts["alert"] or self._texts["heading"] or "a page without heading"
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect forms, their controls, and the first heading."""
+        """Collect forms and their controls; note where a text to tell begins."""
         attributes = {name: value or "" for name, value in attrs}
         if tag == "form":
             self._open = Form(attributes.get("action", ""), attributes.get("method", "get").upper())
             self.forms.append(self._open)
-        elif tag == "h1":
-            self._in_heading = not self.heading
+        elif attributes.get("role") == "alert":
+            self._reading = (tag, "alert")
+        elif tag == "h1" and not self._texts["heading"]:
+            self._reading = (tag, "heading")
         elif tag in ("input", "button") and self._open is not None and "disabled" not in attributes:
             self._add_control(self._open, tag, attributes)
 
@@ -54,13 +61,14 @@ class Page(HTMLParser):
         """Close what was open."""
         if tag == "form":
             self._open = None
-        elif tag == "h1":
-            self._in_heading = False
+        elif self._reading is not None and tag == self._reading[0]:
+            self._reading = None
 
     def handle_data(self, data: str) -> None:
-        """Collect the heading's text."""
-        if self._in_heading:
-            self.heading = f"{self.heading} {data.strip()}".strip()
+        """Collect the text to tell."""
+        if self._reading is not None:
+            name = self._reading[1]
+            self._texts[name] = f"{self._texts[name]} {data.strip()}".strip()
 
     def _add_control(self, form: Form, tag: str, attributes: dict[str, str]) -> None:
         name, value = attributes.get("name", ""), attributes.get("value", "")
@@ -102,7 +110,7 @@ class LoginDriver:
                 continue
             page = Page(exchange.body.decode("utf-8", "replace"))
             if exchange.status != 200:
-                raise ServerRefused(f"http_{exchange.status}", page.heading)
+                raise ServerRefused(f"http_{exchange.status}", page.says)
             form, fields = self._fill(page)
             method, url = "POST", urljoin(url, form.action)
         raise WalletRefused("no_way_back", f"no redirect back to the wallet after {MAX_PAGES} pages")
@@ -125,12 +133,13 @@ class LoginDriver:
             if form.password_name is None:
                 continue
             if self._signed_in or not form.text_names:
-                raise ServerRefused("login_failed", f"the page asks again: {page.heading}")
+                raise ServerRefused("login_failed", f"the page asks again: {page.says}")
             self._signed_in = True
             filled = {**form.fields, form.text_names[0]: self._username, form.password_name: self._password}
+            # As the Enter key does: by the first button.
             return form, [*filled.items(), *(button for button in form.buttons[:1] if button[0])]
         for form in forms:
             for button in form.buttons:
-                if APPROVE in button:
+                if AGREE.intersection(button):
                     return form, [*form.fields.items(), button]
-        raise WalletRefused("unknown_page", f"--login knows no answer to the page: {page.heading}")
+        raise WalletRefused("unknown_page", f"--login knows no answer to the page: {page.says}")

@@ -61,7 +61,7 @@ class Exchange:
             return code, description if isinstance(description, str) else ""
         if challenge := _CHALLENGE_ERROR.search(self.headers.get("www-authenticate", "")):
             return challenge[1], ""
-        return f"http_{self.status}", "the server gave no reason"
+        return f"http_{self.status}", httpx2.codes.get_reason_phrase(self.status)
 
     def require(self, status: int) -> dict[str, Any]:
         """Return the JSON object of an answer with this status.

@@ -13,7 +13,7 @@ from app.wallet.http import Exchange
 Write = Callable[[str], None]
 """Prints one line."""
 
-_PATH_WIDTH = 52
+_PATH_WIDTH = 54
 _JWT = re.compile(r"(eyJ[A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*((?:~[A-Za-z0-9_-]*)*)")
 _JSON_ERROR = {"use_dpop_nonce": "wants its nonce in the DPoP proof; sent again"}
 
@@ -30,9 +30,9 @@ def table(rows: Sequence[tuple[str, str]], indent: str = "  ") -> list[str]:
 
 
 def claim_rows(claims: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return claims as rows of path and value; members of objects get a row each, `address.locality`."""
+    """Return claims as rows of path and value; in order, members of objects each, `address.locality`."""
     rows: list[tuple[str, str]] = []
-    for name, value in claims.items():
+    for name, value in sorted(claims.items()):
         path = f"{prefix}{name}"
         if isinstance(value, dict) and value:
             rows += claim_rows(value, f"{path}.")

@@ -22,6 +22,8 @@ NO_ANCHOR = "issuer certificate not checked against an anchor (--trust FILE does
 class Verified:
     """A credential that passed; what was found, line by line, and what it says."""
 
+    anchored: bool
+    """Whether the issuer's certificate was checked against trust anchors."""
     checks: Sequence[tuple[str, str]]
     """Name of the check, and its finding."""
     claims: Mapping[str, Any]
@@ -55,6 +57,7 @@ def verify_credential(
     names = sd_jwt_vc.NEVER_DISCLOSABLE | {"iat"}
     certificate = found.issuer_certificate.subject.rfc4514_string()
     return Verified(
+        anchored=anchors is not None,
         checks=[
             ("type", found.vct),
             ("issuer", found.issuer or "not named"),

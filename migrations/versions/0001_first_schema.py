@@ -99,7 +99,8 @@ def upgrade() -> None:
         _base64url_43("sessions", "dpop_jkt"),
         _base64url_43("sessions", "instance_jkt"),
         sa.CheckConstraint(
-            "status IN ('pending', 'presentation_received', 'web_auth_completed', 'all_steps_completed', 'code_issued', 'expired', 'failed')",
+            "status IN ('pending', 'presentation_received', 'web_auth_completed', 'all_steps_completed',"
+            " 'code_issued', 'expired', 'failed')",
             name=op.f("ck_sessions_status_known"),
         ),
         sa.CheckConstraint(
@@ -285,7 +286,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(length=32), nullable=False),
         sa.Column("username_index", sa.LargeBinary(length=32), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("has_demo_hint", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("has_demo_hint", sa.Boolean(), nullable=False),
         sa.Column("person", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"], name=op.f("fk_users_tenants")),
         sa.PrimaryKeyConstraint("tenant_id", "user_id", name=op.f("pk_users")),
@@ -327,15 +328,17 @@ def _keep_updated_at(table: str, key: str) -> None:
     """Let the database keep `updated_at`, whoever writes the row."""
     if _on_sqlite():
         op.execute(
-            f"CREATE TRIGGER {table}_updated_at AFTER UPDATE ON {table} WHEN NEW.updated_at IS NOT unixepoch() BEGIN"
-            f" UPDATE {table} SET updated_at = unixepoch()"
-            f" WHERE tenant_id = NEW.tenant_id AND {key} = NEW.{key}; END"
+            f"""CREATE TRIGGER {table}_updated_at AFTER UPDATE ON {table} WHEN NEW.updated_at IS NOT unixepoch()
+            BEGIN
+                UPDATE {table} SET updated_at = unixepoch() WHERE tenant_id = NEW.tenant_id AND {key} = NEW.{key};
+            END"""  # noqa: S608  # names written in this file
         )
         return
     op.execute(
-        f"CREATE FUNCTION {table}_updated_at() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN NEW.updated_at := extract(epoch from now())::bigint; RETURN NEW; END $$"
+        f"""CREATE FUNCTION {table}_updated_at() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NEW.updated_at := extract(epoch from now())::bigint; RETURN NEW; END $$"""
     )
     op.execute(
-        f"CREATE TRIGGER {table}_updated_at BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_updated_at()"
+        f"""CREATE TRIGGER {table}_updated_at BEFORE UPDATE ON {table}
+        FOR EACH ROW EXECUTE FUNCTION {table}_updated_at()"""
     )

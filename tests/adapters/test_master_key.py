@@ -8,7 +8,8 @@ import pytest
 from app.adapters.master_key import load_master_keys
 from app.protocol import base64url
 from app.protocol.refusal import Refusal
-from app.settings import Settings, load_settings
+from app.settings import Settings
+from app.settings_reader import load_settings
 from tests.support.fakes import CountedEntropy
 
 FIRST, SECOND = (base64url.encode(bytes([number]) * 32) for number in (1, 2))

@@ -8,18 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.settings import (
-    DEFAULT_CONFIG,
-    PROJECT_ROOT,
-    Secret,
-    Settings,
-    SettingsError,
-    leaves,
-    load_settings,
-    unsafe,
-    value_at,
-    variable,
-)
+from app.settings import PROJECT_ROOT, Secret, Settings, leaves, unsafe, value_at
+from app.settings_reader import DEFAULT_CONFIG, SettingsError, load_settings, variable
 
 CANARY = "canary-8f2b1c"
 

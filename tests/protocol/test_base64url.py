@@ -15,6 +15,7 @@ def test_the_rfc_example() -> None:
     assert base64url.encode(bytes([3, 236, 255, 224, 193])) == "A-z_4ME"
 
 
+@pytest.mark.rule("E-17")
 @pytest.mark.parametrize("text", ["A", "AA==", "AA=", "AB", "A+", "A/", " AA", "AA\n", "A A", "AAé", "ＡＡ", "AAB"])
 def test_every_other_spelling_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="base64url"):

@@ -70,6 +70,16 @@ def test_gives_up(answers: dict[str, Reply | list[Reply]], code: str) -> None:
 def test_the_pages_own_words_are_reported() -> None:
     with pytest.raises(ServerRefused, match="This link has expired"):
         drive({AUTHORIZE: page("<h1>This <em>link</em> has expired</h1>", 400)})
+    wrong = page(f'<p role="alert">Wrong <b>password</b>.</p>{SIGN_IN}', 400)
+    with pytest.raises(ServerRefused, match="Wrong password"):
+        drive({AUTHORIZE: page(SIGN_IN), ANSWER: wrong})
+
+
+def test_buttons_of_one_name_differ_by_value() -> None:
+    buttons = '<button name="action" value="refuse">No</button><button name="action" value="continue">Yes</button>'
+    confirm = page(f'<form method="post" action="{ANSWER}">{buttons}</form>')
+    _, server = drive({AUTHORIZE: confirm, ANSWER: see(ARRIVED)})
+    assert server.form(1) == {"action": "continue"}
 
 
 def test_reads_controls_as_a_browser_sends_them() -> None:

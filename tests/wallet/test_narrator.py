@@ -54,8 +54,8 @@ def test_jwt_lines_take_anything() -> None:
 def test_claims_become_aligned_rows() -> None:
     rows = claim_rows({"given_name": "Erika", "address": {"locality": "Köln"}, "nationalities": ["DE"], "age": 60})
     assert table(rows) == [
-        "  given_name        Erika",
         "  address.locality  Köln",
-        '  nationalities     ["DE"]',
         "  age               60",
+        "  given_name        Erika",
+        '  nationalities     ["DE"]',
     ]

@@ -41,6 +41,8 @@ async def upgrade(url: str) -> str | None:
 
 async def current(url: str) -> str | None:
     """Return the revision a database has, None where it has none."""
+    if (file := sqlite_file(url)) is not None and not file.exists():
+        return None
     return await _transact(url, revision_of)
 
 
@@ -50,10 +52,11 @@ async def check(url: str) -> list[str]:
     Returns one sentence for each difference. Alembic's own comparison sees neither of the two.
     """
 
+    found = await current(url)
+    if found != newest():
+        return [_out_of_date(found)]
+
     def work(connection: Connection) -> list[str]:
-        found = revision_of(connection)
-        if found != newest():
-            return [_out_of_date(found)]
         is_there, should_be = catalogue(connection), migrated_catalogue(connection, migrate)
         missing = [f"missing: {name}" for name in should_be.keys() - is_there.keys()]
         surplus = [f"not of this version: {name}" for name in is_there.keys() - should_be.keys()]

@@ -46,11 +46,13 @@ class TenantRepository:
         """Seal a value as JSON for its column and row; None stays None."""
         if value is None:
             return None
-        return self._vault.seal(column.table.fullname, column.name, row_id, msgspec.json.encode(value))
+        return self._vault.seal(str(column.table.name), str(column.name), row_id, msgspec.json.encode(value))
 
     def _open(self, column: Column[bytes], row_id: str, sealed: bytes, type_: type[T]) -> T:
         """Open a value of its column and row. Raises `SealBroken`."""
-        return msgspec.json.decode(self._vault.open(column.table.fullname, column.name, row_id, sealed), type=type_)
+        return msgspec.json.decode(
+            self._vault.open(str(column.table.name), str(column.name), row_id, sealed), type=type_
+        )
 
     def _open_or_none(self, column: Column[bytes], row_id: str, sealed: bytes | None, type_: type[T]) -> T | None:
         return None if sealed is None else self._open(column, row_id, sealed, type_)

@@ -61,7 +61,9 @@ class SqlSessions(TenantRepository):
             presentation_data=self._seal(sessions.c.presentation_data, row_id, session.presentation_data),
             plan=self._seal(sessions.c.plan, row_id, session.plan),
             step_index=session.step_index,
-            completed_steps=self._seal(sessions.c.completed_steps, row_id, session.completed_steps),
+            completed_steps=self._seal(
+                sessions.c.completed_steps, _at_step(row_id, session.step_index), session.completed_steps
+            ),
             created_at=session.created_at,
             expires_at=session.expires_at,
         )
@@ -92,7 +94,9 @@ class SqlSessions(TenantRepository):
             now=now,
             new_status=status.value,
             new_step_index=step_index,
-            new_completed_steps=self._seal(sessions.c.completed_steps, session.session_id, completed_steps),
+            new_completed_steps=self._seal(
+                sessions.c.completed_steps, _at_step(session.session_id, step_index), completed_steps
+            ),
         )
         return moved == 1
 
@@ -125,7 +129,14 @@ class SqlSessions(TenantRepository):
             ),
             plan=self._open(sessions.c.plan, row_id, row.plan, Plan),
             step_index=row.step_index,
-            completed_steps=self._open(sessions.c.completed_steps, row_id, row.completed_steps, dict[str, Any]),
+            completed_steps=self._open(
+                sessions.c.completed_steps, _at_step(row_id, row.step_index), row.completed_steps, dict[str, Any]
+            ),
             created_at=row.created_at,
             expires_at=row.expires_at,
         )
+
+
+def _at_step(session_id: str, step_index: int) -> str:
+    # M-13: what an earlier step left behind does not open at a later one, though it is of the same row.
+    return f"{session_id}/{step_index}"

@@ -22,7 +22,6 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    false,
 )
 
 from app.adapters.db.checks import DATABASE_NOW, base64url_43, pkce_pair, scope_tokens, sha256_digest
@@ -157,7 +156,7 @@ users: Final = Table(
     _text("user_id", 32),
     _digest("username_index"),
     Column("active", Boolean, nullable=False),
-    Column("has_demo_hint", Boolean, nullable=False, server_default=false()),
+    Column("has_demo_hint", Boolean, nullable=False),
     _sealed("person"),
     PrimaryKeyConstraint("tenant_id", "user_id"),
     UniqueConstraint("tenant_id", "username_index"),

@@ -30,6 +30,8 @@ _HINTED: Final = (
     .where(users.c.tenant_id == TENANT, users.c.has_demo_hint == true(), users.c.active == true())
     .order_by(users.c.user_id)
 )
+_PEOPLE: Final = select(users).where(users.c.tenant_id == TENANT)
+_ALL: Final = select(users).where(users.c.tenant_id == TENANT)
 _KNOWN: Final = select(users.c.user_id, users.c.username_index).where(users.c.tenant_id == TENANT)
 _INSERT: Final = insert(users).inline()
 _UPDATE: Final = (
@@ -78,6 +80,16 @@ class SqlUsers(TenantRepository):
     def by_id(self, user_id: str) -> StoredUser | None:
         """Return a person."""
         return self._user(self._first(_BY_ID, of_user=user_id))
+
+    def all(self) -> list[StoredUser]:
+        """Return every person, by user name."""
+        people = (self._user(row) for row in self._all(_PEOPLE))
+        return sorted((person for person in people if person is not None), key=lambda person: person.username)
+
+    def all(self) -> list[StoredUser]:
+        """Return every person, by user name; for provisioning."""
+        people = [self._stored(row) for row in self._all(_ALL)]
+        return sorted(people, key=lambda user: user.username)
 
     def demo_hints(self) -> list[str]:
         """Return the hints of active users that carry one."""
@@ -139,8 +151,9 @@ class SqlUsers(TenantRepository):
         return self._open(users.c.person, row.user_id, row.person, _Person)
 
     def _user(self, row: Row[Any] | None) -> StoredUser | None:
-        if row is None:
-            return None
+        return None if row is None else self._stored(row)
+
+    def _stored(self, row: Row[Any]) -> StoredUser:
         person = self._person(row)
         return StoredUser(
             user_id=row.user_id,

@@ -1,0 +1,113 @@
+"""`vestibule tenant` and `vestibule keys` as an operator meets them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography import x509
+
+from app.cli import vestibule
+from tests.document.test_reader import EXAMPLE, MINIMAL
+
+SMALL = MINIMAL + "clients: {unknown_public: {redirect_uris: ['http://localhost/cb']}}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "documents").mkdir()
+    return tmp_path / "documents"
+
+
+def run(folder: Path, *arguments: str, demo: bool = True, stdin: str | None = None) -> Result:
+    environ = {"VESTIBULE_DATA_DIRECTORY": str(folder.parent / "var"), "VESTIBULE_DEMO": "true" if demo else "false"}
+    return CliRunner().invoke(vestibule, arguments, env=environ, input=stdin)
+
+
+def test_validate_prints_every_problem_where_editors_find_it(folder: Path) -> None:
+    file = folder / "acme.yaml"
+    file.write_text(SMALL.replace("slug: acme", "slug: Acme!").replace("from: user", "from: usr"))
+    result = run(folder, "tenant", "validate", str(file))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        f"{file}:3:3: error at tenant.slug: This is not in the right form."
+        " — Use 1 to 63 lower-case letters, digits and hyphens.",
+        f"{file}:16:18: error at credentials.badge.claims[0].source.from:"
+        " This must be `user` or `step` or `constant`. — Did you mean `user`?",
+    ]
+
+
+def test_validate_needs_no_database_and_accepts_odd_documents(folder: Path) -> None:
+    (folder / "acme.yaml").write_text(MINIMAL)
+    (folder / "notes.txt").write_text("not a document")
+    result = run(folder, "tenant", "validate", str(folder))
+    assert result.exit_code == 0
+    assert result.stdout == f"{folder}/acme.yaml: acme is valid\n"
+    assert "warning at clients: No wallet can use this tenant." in result.stderr
+    assert not (folder.parent / "var").exists()
+
+
+def test_a_folder_without_documents_and_a_file_that_is_not_there(folder: Path) -> None:
+    assert run(folder, "tenant", "validate", str(folder)).exit_code == 1
+    assert run(folder, "tenant", "validate", str(folder / "none.yaml")).exit_code == 2
+
+
+def test_two_documents_of_one_tenant_are_refused(folder: Path) -> None:
+    (folder / "a.yaml").write_text(SMALL)
+    (folder / "b.json").write_text(SMALL)
+    result = run(folder, "tenant", "validate", str(folder))
+    assert result.exit_code == 1
+    assert "is the document of acme already" in result.stderr
+
+
+def test_the_schema_is_json(folder: Path) -> None:
+    result = run(folder, "tenant", "schema")
+    assert json.loads(result.stdout)["$id"] == "urn:vestibule:tenant:1"
+
+
+def test_a_bad_document_in_a_folder_keeps_the_good_ones_from_being_applied(folder: Path) -> None:
+    (folder / "a.yaml").write_text(SMALL)
+    (folder / "b.yaml").write_text("x")
+    assert run(folder, "tenant", "apply", str(folder)).exit_code == 1
+    assert not (folder.parent / "var").exists()
+
+
+def test_the_life_of_a_tenant(folder: Path) -> None:
+    file = folder / "pid-provider.yaml"
+    file.write_bytes(EXAMPLE)
+    assert run(folder, "tenant", "apply", str(file), demo=False).exit_code == 1
+
+    result = run(folder, "tenant", "apply", "--dry-run", str(file))
+    assert result.stdout.splitlines()[:2] == ["pid-provider: would be created", "  add sequence sign-in-and-confirm"]
+    assert run(folder, "tenant", "list").stdout == ""
+
+    result = run(folder, "tenant", "apply", str(file))
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "pid-provider: created, revision 1")
+    assert run(folder, "tenant", "apply", str(file)).stdout == "pid-provider: unchanged, revision 1\n"
+    file.write_bytes(EXAMPLE.replace(b"name: Demonstration wallet", b"name: Wallet"))
+    result = run(folder, "tenant", "apply", str(file))
+    assert result.stdout.splitlines() == ["pid-provider: changed, revision 2", "  change client demo-wallet"]
+
+    listed = run(folder, "tenant", "list").stdout
+    assert listed == "pid-provider  active  revision 2  http://localhost:8000/pid-provider\n"
+    shown = run(folder, "tenant", "show", "pid-provider").stdout
+    assert "credential  pid (dc+sd-jwt, urn:eudi:pid:1; steps: login, confirm)" in shown
+    as_json = run(folder, "tenant", "show", "pid-provider", "--json").stdout
+    assert json.loads(as_json)["clients"]["registered"][0]["name"] == "Wallet"
+    for output in (shown, as_json):
+        assert "vestibule-demo" not in output
+        assert "Mustermann" not in output
+
+    assert [line.split()[1] for line in run(folder, "keys", "list", "pid-provider").stdout.splitlines()].count(
+        "credential"
+    ) == 1
+    anchor = x509.load_pem_x509_certificate(run(folder, "keys", "anchor", "pid-provider").stdout.encode())
+    assert "development" in anchor.subject.rfc4514_string()
+
+    assert run(folder, "tenant", "delete", "pid-provider", stdin="n\n").exit_code == 1
+    assert run(folder, "tenant", "delete", "pid-provider", "--yes").exit_code == 0
+    for arguments in (["tenant", "apply", str(file)], ["tenant", "show", "pid-provider"], ["keys", "list", "x"]):
+        result = run(folder, *arguments)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("Error: ")

@@ -1,0 +1,46 @@
+"""A running service for the tests of this folder."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.adapters.db.migrate import upgrade
+from tests.support.documents import document, other_tenant
+from tests.support.raw_wallet import Browser, RawWallet
+from tests.support.server import RunningServer, free_port, running_server, settings_for
+
+
+def _serve(folder: Path) -> Iterator[RunningServer]:
+    url = f"sqlite:///{folder / 'vestibule.db'}"
+    asyncio.run(upgrade(url))
+    with running_server(settings_for(url, folder, port=free_port()), [document(), other_tenant()]) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A service with the tenants `pid-provider` and `other-tenant`, shared by a module: leave its clock and tenants."""
+    yield from _serve(tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RunningServer]:
+    """A service of the test's own: its clock may be moved, its tenants changed."""
+    yield from _serve(tmp_path)
+
+
+@pytest.fixture
+def wallet(server: RunningServer) -> Iterator[RawWallet]:
+    """A wallet at `pid-provider`."""
+    with server.wallet() as wallet:
+        yield wallet
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A browser with an empty cookie jar."""
+    browser = Browser()
+    yield browser
+    browser.close()

@@ -1,0 +1,139 @@
+"""The real service over real sockets, in a thread of this process: uvicorn with the production configuration."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import uvicorn
+
+from app.adapters.server import server_config
+from app.document.model import TenantDocument
+from app.main import Service, build, open_service
+from app.provisioning import apply_document
+from app.settings import DatabaseSettings, Secret, SecretSettings, ServerSettings, Settings
+from app.storage import TenantStore
+from tests.support.fakes import FixedClock
+from tests.support.raw_wallet import RawWallet
+
+T = TypeVar("T")
+
+MASTER_KEY = "bWFzdGVyIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGU"
+"""base64url of 32 octets."""
+
+
+@dataclass
+class RunningServer:
+    """A server that answers."""
+
+    settings: Settings
+    clock: FixedClock
+
+    @property
+    def url(self) -> str:
+        """The public URL."""
+        return self.settings.public_url
+
+    def issuer(self, slug: str = "pid-provider") -> str:
+        """The issuer identifier of a tenant."""
+        return f"{self.url}/{slug}"
+
+    def wallet(self, slug: str = "pid-provider", **options: object) -> RawWallet:
+        """A wallet for a tenant."""
+        return RawWallet(self.issuer(slug), self.clock, **options)  # type: ignore[arg-type]  # options of RawWallet
+
+    def apply(self, document: TenantDocument) -> None:
+        """Apply a document as the command does, from beside the running server."""
+        self.beside(lambda service: _apply(service, [document]))
+
+    def store(self, work: Callable[[TenantStore], T], slug: str = "pid-provider") -> T:
+        """Run `work` on a tenant's repositories, from beside the running server."""
+
+        async def call(service: Service) -> T:
+            tenancy = await service.tenancies.by_slug(slug)
+            assert tenancy is not None
+            return await tenancy.write(work)
+
+        return self.beside(call)
+
+    def beside(self, call: Callable[[Service], Awaitable[T]]) -> T:
+        """Run an async function on a service of its own on the same database, as a command would."""
+
+        async def run() -> T:
+            async with open_service(self.settings, clock=self.clock) as service:
+                return await call(service)
+
+        # An event loop may be running in this thread (pytest-asyncio), so this one gets a thread of its own.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(run())).result()
+
+
+async def _apply(service: Service, documents: Sequence[TenantDocument]) -> None:
+    for document in documents:
+        await apply_document(
+            service.platform,
+            key_maker=service.key_maker,
+            passwords=service.passwords,
+            clock=service.clock,
+            entropy=service.entropy,
+            document=document,
+        )
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def settings_for(
+    database_url: str,
+    data_directory: Path,
+    *,
+    port: int,
+    tls: tuple[Path, Path] | None = None,
+) -> Settings:
+    """Return settings of a server on a loopback port."""
+    return Settings(
+        public_url=f"{'https' if tls else 'http'}://localhost:{port}",
+        data_directory=data_directory,
+        server=ServerSettings(
+            port=port,
+            tls_certificate=tls[0] if tls else None,
+            tls_key=tls[1] if tls else None,
+            graceful_shutdown=2,
+        ),
+        database=DatabaseSettings(url=Secret(database_url)),
+        secrets=SecretSettings(master_keys=(Secret(MASTER_KEY),)),
+    )
+
+
+@contextmanager
+def running_server(
+    settings: Settings, documents: Sequence[TenantDocument], *, clock: FixedClock | None = None
+) -> Iterator[RunningServer]:
+    """Apply the documents and serve; the schema must be there."""
+    clock = clock or FixedClock()
+    running = RunningServer(settings, clock)
+    running.beside(lambda service: _apply(service, documents))
+    server = uvicorn.Server(server_config(build(settings, clock=clock), settings))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        for _ in range(1000):
+            if server.started or not thread.is_alive():
+                break
+            time.sleep(0.01)
+        assert server.started, "the server did not start"
+        yield running
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
