@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from app.document.model import TenantDocument
 from app.ports import Clock, Database, Entropy, KeyRing
+from app.protocol import nonce
+from app.protocol.nonce import NonceFamily
 from app.storage import AuditEvent, TenantStore
 
 T = TypeVar("T")
@@ -37,6 +39,15 @@ class Tenancy(Struct, frozen=True, kw_only=True):
     def url(self, path: str) -> str:
         """Return the public URL of one of this tenant's endpoints: `path` begins with a slash."""
         return self.issuer + path
+
+    def fresh_nonce(self, family: NonceFamily) -> str:
+        """Mint a nonce of this tenant."""
+        random = self.entropy.octets(nonce.RANDOM_LENGTH)
+        return nonce.mint_nonce(self.keys.nonce_key, family, now=self.clock.now(), random=random)
+
+    def is_live_nonce(self, family: NonceFamily, value: str, *, lifetime: int) -> bool:
+        """Whether a nonce is this tenant's, of this family, and younger than `lifetime` seconds."""
+        return nonce.is_live(self.keys.nonce_key, family, value, now=self.clock.now(), lifetime=lifetime)
 
     def event(self, kind: str, subject: str, **detail: str | int | None) -> AuditEvent:
         """Make an audit event of now."""

@@ -10,7 +10,7 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.adapters.logs import AsgiApp
+from app.adapters.logs import AsgiApp, Message, Receive, Scope, Send
 from app.protocol.refusal import Refusal
 from app.settings import Settings, unsafe
 
@@ -93,15 +93,50 @@ class _AnnouncingServer(uvicorn.Server):
             log.warning("unsafe setting", setting=weakness)
 
 
+class _KeptFailure:
+    """Passes everything on, but keeps the exception of a failed start or stop and lets no text of it into the log."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self._app = app
+        self.failure: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_text(message: Message) -> None:
+            await send({"type": message["type"]})
+
+        try:
+            await self._app(scope, receive, send_without_text)
+        except Exception as failure:
+            self.failure = failure
+            # The framework opens its lifespan in task groups, which wrap even a single exception.
+            while isinstance(self.failure, ExceptionGroup) and len(self.failure.exceptions) == 1:
+                self.failure = self.failure.exceptions[0]
+            raise
+
+
 def run_server(app: AsgiApp, settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, let running requests finish, and return. Exits 1 where it cannot start."""
+    """Serve until SIGINT or SIGTERM, let running requests finish, and exit 0.
+
+    Raises what made the application's start or stop fail; exits 1 where the server itself cannot start.
+    """
     # uvicorn raises the signal again once it has shut down; stopping on request is success (exit code 0).
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    server = _AnnouncingServer(server_config(app, settings), settings)
-    server.run()
-    if not server.started:
-        sys.exit(1)
+    kept = _KeptFailure(app)
+    server = _AnnouncingServer(server_config(kept, settings), settings)
+    try:
+        server.run()
+    except SystemExit as stop:
+        if kept.failure is None:
+            sys.exit(1 if stop.code else 0)
+    if kept.failure is not None:
+        raise kept.failure
+    sys.exit(0 if server.started else 1)
 
 
 def server_config(app: AsgiApp, settings: Settings) -> uvicorn.Config:

@@ -94,7 +94,7 @@ def get(
         with _person(redirect_uri, login, browsing, print_url=print_url) as (way_back, person):
             for stored, verified in holder.get(offer, by=by, redirect_uri=way_back, person=person):
                 click.echo()
-                _print_credential(stored.configuration_id, verified, stored.credential if trace else None)
+                _print_credential(stored.configuration_id, verified)
                 click.echo(f"\nkept as {stored.id} in {folder}")
 
 
@@ -211,7 +211,7 @@ def _verify_stored(stored: StoredCredential, trust: Path | None) -> Verified:
     )
 
 
-def _print_credential(name: str, verified: Verified, credential: str | None) -> None:
+def _print_credential(name: str, verified: Verified, credential: str | None = None) -> None:
     click.echo(f"{printable(name)}: verified{'' if verified.anchored else ', all but who the issuer is'}")
     for line in table(verified.checks):
         click.echo(line)

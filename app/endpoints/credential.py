@@ -11,7 +11,6 @@ from app.endpoints.errors import nonce_header
 from app.endpoints.wire import CREDENTIAL_REQUEST_LIMIT, json_answer
 from app.formats import sd_jwt_vc
 from app.interaction.driver import spend_proof
-from app.protocol import nonce
 from app.protocol.client_auth import recognize
 from app.protocol.credential import (
     PROOF_ALGORITHMS,
@@ -65,7 +64,7 @@ def _claim(
     request: CredentialRequest,
 ) -> Claimed:
     """Judge, then spend nonce, proof and quota and note the issuance; a refusal has changed nothing."""
-    now = tenancy.clock.now()
+    now, lifetimes = tenancy.clock.now(), tenancy.document.lifetimes
     grant = _live_grant(tenancy, store, access_token)
     assert grant.authorization is not None  # noqa: S101  a live grant has it
     enabled = [name for name in tenancy.document.credentials if enabled_configuration(tenancy.document, name)]
@@ -76,16 +75,14 @@ def _claim(
         sole_jwt_proof(request.proofs),
         expected_audience=tenancy.issuer,
         expected_client_id=grant.client_id,
-        live_nonce=lambda value: nonce.is_live(
-            tenancy.keys.nonce_key, "c_nonce", value, now=now, lifetime=tenancy.document.lifetimes.c_nonce
-        ),
+        live_nonce=lambda value: tenancy.is_live_nonce("c_nonce", value, lifetime=lifetimes.c_nonce),
         algorithms=PROOF_ALGORITHMS,
         now=now,
     )
     if proof is not None:
         spend_proof(store, proof)
     # OpenID4VCI §13.8 (L-01): a c_nonce works for one issuing request.
-    if not store.spent.spend("c_nonce", key.nonce, expires_at=now + tenancy.document.lifetimes.c_nonce):
+    if not store.spent.spend("c_nonce", key.nonce, expires_at=now + lifetimes.c_nonce):
         raise Refusal("invalid_nonce", "The key proof needs a current nonce.", reason="c_nonce spent")
     # L-10
     if not store.grants.take_credential(grant, now=now):

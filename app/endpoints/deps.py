@@ -13,7 +13,6 @@ from litestar.params import FromPath, SkipValidation
 from app.endpoints.boundary import OWN_ORIGIN
 from app.endpoints.wire import HttpRequest, read_form, read_json_object
 from app.ports import RequestRecord
-from app.protocol import nonce
 from app.protocol.client_auth import AuthenticatedClient, authenticate, sent_client_id
 from app.protocol.dpop import DpopProof, judge_dpop_proof
 from app.protocol.nonce import NonceFamily
@@ -127,10 +126,10 @@ def _judge_proof(
     token = request.headers.get("dpop")
     if token is None:
         return None
-    now, document = tenancy.clock.now(), tenancy.document
+    document = tenancy.document
 
     def live(value: str) -> bool:
-        return nonce.is_live(tenancy.keys.nonce_key, family, value, now=now, lifetime=document.lifetimes.dpop_nonce)
+        return tenancy.is_live_nonce(family, value, lifetime=document.lifetimes.dpop_nonce)
 
     return judge_dpop_proof(
         token,
@@ -139,7 +138,7 @@ def _judge_proof(
         expected_url=tenancy.url("/" + request.scope["path"].split("/", 2)[2]),
         expected_access_token=access_token,
         live_nonce=None if document.dpop.nonce == "off" else live,
-        now=now,
+        now=tenancy.clock.now(),
     )
 
 

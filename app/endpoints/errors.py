@@ -14,7 +14,7 @@ from litestar.exceptions.http_exceptions import NotFoundException
 from app.endpoints.wire import json_answer
 from app.pages.render import error_page
 from app.ports import RequestRecord
-from app.protocol import dpop, nonce
+from app.protocol import dpop
 from app.protocol.nonce import NonceFamily
 from app.protocol.refusal import Refusal
 from app.tenancy import Tenancy
@@ -82,9 +82,9 @@ def answer_http_exception(request: Request[Any, Any, Any], exception: HTTPExcept
         request, Refusal(_FRAMEWORK.get(exception.status_code, "invalid_request"), reason="refused by the framework")
     )
     # RFC 9110 §15.5.6: the framework knows which methods there are.
-    answer.headers.update(
-        {"Allow": value for name, value in (exception.headers or {}).items() if name.lower() == "allow"}
-    )
+    allowed = {name.lower(): value for name, value in (exception.headers or {}).items()}.get("allow")
+    if allowed is not None:
+        answer.headers["Allow"] = allowed
     return answer
 
 
@@ -138,17 +138,7 @@ def nonce_header(tenancy: Tenancy, family: NonceFamily) -> dict[str, str]:
     """Return a fresh `DPoP-Nonce` for 2xx answers and `use_dpop_nonce`; nothing where the tenant has it off."""
     if tenancy.document.dpop.nonce == "off":
         return {}
-    return {"DPoP-Nonce": fresh_nonce(tenancy, family)}
-
-
-def fresh_nonce(tenancy: Tenancy, family: NonceFamily) -> str:
-    """Mint a nonce of this tenant."""
-    return nonce.mint_nonce(
-        tenancy.keys.nonce_key,
-        family,
-        now=tenancy.clock.now(),
-        random=tenancy.entropy.octets(nonce.RANDOM_LENGTH),
-    )
+    return {"DPoP-Nonce": tenancy.fresh_nonce(family)}
 
 
 def _error(code: str, text: str, status: int, headers: dict[str, str]) -> Response[bytes]:

@@ -3,7 +3,7 @@
 from litestar import Response, post
 from litestar.di import NamedDependency
 
-from app.endpoints.errors import fresh_nonce, nonce_header
+from app.endpoints.errors import nonce_header
 from app.endpoints.wire import FORM_LIMIT, json_answer
 from app.tenancy import Tenancy
 
@@ -16,4 +16,4 @@ from app.tenancy import Tenancy
 )
 async def c_nonce(tenancy: NamedDependency[Tenancy]) -> Response[bytes]:
     """Return a fresh `c_nonce` to anybody (NON-02), with a DPoP nonce for the credential endpoint (NON-05)."""
-    return json_answer({"c_nonce": fresh_nonce(tenancy, "c_nonce")}, headers=nonce_header(tenancy, "dpop_resource"))
+    return json_answer({"c_nonce": tenancy.fresh_nonce("c_nonce")}, headers=nonce_header(tenancy, "dpop_resource"))

@@ -3,13 +3,13 @@
 Pure and without signatures; the profile for credentials is `app.formats.sd_jwt_vc`.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
 from app.protocol import base64url, strict_json
+from app.protocol.digest import digest
 from app.protocol.jose import json_octets
 from app.protocol.strict_json import Malformed
 
@@ -123,7 +123,7 @@ def _refuse_reserved_names(value: Any) -> None:
 
 def digest_of(disclosure: str) -> str:
     """Return the digest of a disclosure: over its characters as they are (RFC 9901 §4.2.3, SD-07)."""
-    return base64url.encode(hashlib.sha256(disclosure.encode("ascii")).digest())
+    return base64url.encode(digest(disclosure))
 
 
 class _Disclosure(Struct, frozen=True):
@@ -184,8 +184,8 @@ class _Walk:
             if name in _RESERVED:
                 raise Malformed("claim of a reserved name")
             revealed[name] = self.value(value, depth + 1)
-        for digest in digests:
-            found = self._find(digest)
+        for entry in digests:
+            found = self._find(entry)
             if found is None:
                 continue
             # SD-09, SD-10, SD-11: a name, not reserved, not there yet.
@@ -215,14 +215,14 @@ class _Walk:
             revealed.append(self.value(found.value, depth + 1))
         return revealed
 
-    def _find(self, digest: Any) -> _Disclosure | None:
-        if not isinstance(digest, str):
+    def _find(self, reference: Any) -> _Disclosure | None:
+        if not isinstance(reference, str):
             raise Malformed("digest is not a string")
         # RFC 9901 §7.1 step 4 (SD-15)
-        if digest in self.seen:
+        if reference in self.seen:
             raise Malformed("repeated digest")
-        self.seen.add(digest)
-        return self.disclosures.get(digest)
+        self.seen.add(reference)
+        return self.disclosures.get(reference)
 
 
 def _read(disclosure: str) -> _Disclosure:

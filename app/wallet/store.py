@@ -43,13 +43,16 @@ class Store:
         return f"{plain or 'credential'}-{random(4).hex()}"
 
     def add(self, stored: StoredCredential) -> Path:
-        """Write a new credential and return its file."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Write a new credential and return its file. Raises `WalletRefused` if the folder does not take it."""
         path = self._path(stored.id)
-        # Created for the owner only, and never over another credential or through a link somebody laid out.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(stored), file, indent=2, ensure_ascii=False)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Created for the owner only, and never over another credential or through a link somebody laid out.
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(asdict(stored), file, indent=2, ensure_ascii=False)
+        except OSError as error:
+            raise WalletRefused("not_kept", f"cannot write {path}: {error.strerror}") from None
         return path
 
     def get(self, credential_id: str) -> StoredCredential:

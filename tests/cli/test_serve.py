@@ -97,6 +97,25 @@ def test_a_port_in_use_is_a_failed_start(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "code", "message"),
+    [
+        ("VESTIBULE_SECRETS__MASTER_KEYS", "canary", 1, "secrets.master_keys: a key is not base64url"),
+        ("VESTIBULE_DATABASE__URL", "postgresql://canary:canary@127.0.0.1:1/vestibule", 3, "not reachable"),
+    ],
+)
+def test_an_application_that_cannot_start_says_why(
+    tmp_path: Path, name: str, value: str, code: int, message: str
+) -> None:
+    command = [sys.executable, "-m", "app", "serve", "--port", "0"]
+    environ = environment(tmp_path, **{name: value})
+    result = subprocess.run(command, cwd=ROOT, env=environ, text=True, capture_output=True, timeout=30, check=False)
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
+    assert "canary" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.slow
 def test_it_starts_quickly_and_stays_small(tmp_path: Path) -> None:
     """Once warm: the first start of all makes the schema and compiles the code."""

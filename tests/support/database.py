@@ -1,8 +1,9 @@
 """An opened, migrated database for a test, on SQLite and on PostgreSQL: the fixture `database`, once for each."""
 
+import asyncio
 import contextlib
-import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -85,29 +86,35 @@ async def opened(
         await transactions.close()
 
 
-@pytest_asyncio.fixture(scope="session")
-async def postgres_server() -> AsyncIterator[PostgresServer]:
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
     """The PostgreSQL server of this test process."""
     server = start_or_skip()
     yield server
-    await server.close()
+    # The session's event loop is still there, so this needs a thread of its own.
+    with ThreadPoolExecutor(1) as other:
+        other.submit(asyncio.run, server.close()).result()
 
 
-@pytest_asyncio.fixture(scope="session")
-async def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite database to copy."""
-    file = tmp_path_factory.mktemp("template") / "vestibule.db"
-    await migrate.upgrade(f"sqlite:///{file}")
-    return file
+async def sqlite_url(folder: Path, *, migrated: bool = True) -> str:
+    """Make a SQLite database in a folder and return its URL."""
+    url = f"sqlite:///{folder / 'vestibule.db'}"
+    if migrated and not _migrated:
+        await migrate.upgrade(url)
+        _migrated.append((folder / "vestibule.db").read_bytes())
+    elif migrated:
+        (folder / "vestibule.db").write_bytes(_migrated[0])
+    return url
+
+
+_migrated: list[bytes] = []
+"""The file of a migrated SQLite database, once there is one."""
 
 
 @contextlib.asynccontextmanager
 async def _database_url(request: pytest.FixtureRequest, kind: str, *, migrated: bool) -> AsyncIterator[str]:
     if kind == "sqlite":
-        file: Path = request.getfixturevalue("tmp_path") / "vestibule.db"
-        if migrated:
-            shutil.copyfile(request.getfixturevalue("migrated_file"), file)
-        yield f"sqlite:///{file}"
+        yield await sqlite_url(request.getfixturevalue("tmp_path"), migrated=migrated)
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     url = await server.create_database(migrated=migrated)
@@ -133,4 +140,11 @@ async def empty_database_url(request: pytest.FixtureRequest) -> AsyncIterator[st
 async def database(database_url: str) -> AsyncIterator[OpenedDatabase]:
     """An opened database with nothing in it, once on SQLite and once on PostgreSQL."""
     async with opened(database_url) as opened_database:
+        yield opened_database
+
+
+@pytest_asyncio.fixture
+async def sqlite_database(tmp_path: Path) -> AsyncIterator[OpenedDatabase]:
+    """An opened SQLite database with nothing in it, for what only SQLite has."""
+    async with opened(await sqlite_url(tmp_path)) as opened_database:
         yield opened_database

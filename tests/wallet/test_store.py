@@ -25,7 +25,7 @@ def test_keeps_credentials_for_the_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert store.get(newer.id) == newer
     assert store.all() == [older, newer]
-    with pytest.raises(FileExistsError):
+    with pytest.raises(WalletRefused, match="not_kept"):
         store.add(newer)
 
 

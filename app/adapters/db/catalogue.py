@@ -20,7 +20,8 @@ _POSTGRESQL: Final = [
            FROM pg_constraint WHERE connamespace = current_schema()::regnamespace""",
         """SELECT 'index ' || indexname AS name, indexdef AS definition
            FROM pg_indexes WHERE schemaname = current_schema()""",
-        """SELECT 'trigger ' || tgname AS name, pg_get_triggerdef(pg_trigger.oid) || ' ' || tgenabled::text AS definition
+        """SELECT 'trigger ' || tgname AS name,
+                  pg_get_triggerdef(pg_trigger.oid) || ' ' || tgenabled::text AS definition
            FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
            WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal""",
         """SELECT 'function ' || proname AS name, pg_get_functiondef(oid) AS definition

@@ -31,7 +31,6 @@ _HINTED: Final = (
     .order_by(users.c.user_id)
 )
 _PEOPLE: Final = select(users).where(users.c.tenant_id == TENANT)
-_ALL: Final = select(users).where(users.c.tenant_id == TENANT)
 _KNOWN: Final = select(users.c.user_id, users.c.username_index).where(users.c.tenant_id == TENANT)
 _INSERT: Final = insert(users).inline()
 _UPDATE: Final = (
@@ -83,13 +82,8 @@ class SqlUsers(TenantRepository):
 
     def all(self) -> list[StoredUser]:
         """Return every person, by user name."""
-        people = (self._user(row) for row in self._all(_PEOPLE))
-        return sorted((person for person in people if person is not None), key=lambda person: person.username)
-
-    def all(self) -> list[StoredUser]:
-        """Return every person, by user name; for provisioning."""
-        people = [self._stored(row) for row in self._all(_ALL)]
-        return sorted(people, key=lambda user: user.username)
+        people = [self._stored(row) for row in self._all(_PEOPLE)]
+        return sorted(people, key=lambda person: person.username)
 
     def demo_hints(self) -> list[str]:
         """Return the hints of active users that carry one."""

@@ -1,0 +1,117 @@
+"""A transaction is one function run whole: returning commits, raising rolls back."""
+
+import asyncio
+import contextlib
+import threading
+
+import pytest
+from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from app.adapters.db.engine import postgres_url, sqlite_file
+from app.adapters.db.tables import spent_values
+from app.storage import TenantStore
+from tests.support.database import OpenedDatabase, opened
+
+ROW = {"tenant_id": "t", "kind": "c_nonce", "digest": b"d" * 32, "expires_at": 1}
+
+
+def count(connection: Connection) -> int:
+    return len(connection.execute(select(spent_values)).all())
+
+
+async def test_raising_leaves_nothing(database: OpenedDatabase) -> None:
+    tenant = await database.make_tenant()
+
+    def work(store: TenantStore) -> None:
+        assert store.spent.spend("c_nonce", "value", expires_at=1)
+        raise RuntimeError("after the write")
+
+    with pytest.raises(RuntimeError, match="after the write"):
+        await database.write(tenant, work)
+    assert await database.sql(count) == 0
+
+
+async def test_a_failed_statement_leaves_nothing_and_the_next_transaction_works(database: OpenedDatabase) -> None:
+    def twice(connection: Connection) -> None:
+        connection.execute(insert(spent_values), ROW)
+        connection.execute(insert(spent_values), ROW)
+
+    with pytest.raises(DBAPIError):
+        await database.sql(twice)
+    assert await database.sql(count) == 0
+
+
+async def test_returning_commits_for_everybody(database: OpenedDatabase) -> None:
+    def once(connection: Connection) -> None:
+        connection.execute(insert(spent_values), ROW)
+
+    await database.sql(once)
+    assert await database.transactions.read(count) == 1
+    async with opened(database.url) as other:
+        assert await other.transactions.read(count) == 1
+
+
+async def test_a_read_cannot_write(database: OpenedDatabase) -> None:
+    tenant = await database.make_tenant()
+    with pytest.raises(DBAPIError):
+        await database.read(tenant, lambda store: store.spent.spend("c_nonce", "value", expires_at=1))
+    assert await database.sql(count) == 0
+
+
+async def test_sqlite_writers_wait_for_each_other(sqlite_database: OpenedDatabase) -> None:
+    """Ten connections read a number and write the next one: with a plain BEGIN, most would fail or be lost."""
+
+    def add(connection: Connection) -> None:
+        highest = connection.execute(select(func.max(spent_values.c.expires_at))).scalar_one() or 0
+        connection.execute(insert(spent_values), ROW | {"digest": highest.to_bytes(32), "expires_at": highest + 1})
+
+    async with contextlib.AsyncExitStack() as stack:
+        others = [await stack.enter_async_context(opened(sqlite_database.url)) for _ in range(10)]
+        await asyncio.gather(*(other.sql(add) for other in others))
+    assert await sqlite_database.sql(count) == 10
+
+
+async def test_sqlite_runs_a_transaction_whole_in_one_other_thread(sqlite_database: OpenedDatabase) -> None:
+    def two_statements(connection: Connection) -> set[int]:
+        first = threading.get_ident()
+        connection.execute(text("SELECT 1"))
+        return {first, threading.get_ident()}
+
+    threads = [await sqlite_database.sql(two_statements) for _ in range(2)]
+    assert threads[0] == threads[1]
+    assert len(threads[0]) == 1
+    assert threading.get_ident() not in threads[0]
+
+
+async def test_sqlite_settings(sqlite_database: OpenedDatabase) -> None:
+    def settings(connection: Connection) -> dict[str, object]:
+        names = ["journal_mode", "foreign_keys", "busy_timeout", "synchronous"]
+        return {name: connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in names}
+
+    expected = {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 5000, "synchronous": 1}
+    assert await sqlite_database.sql(settings) == expected
+    assert await sqlite_database.transactions.read(settings) == expected
+
+
+async def test_a_cancelled_request_does_not_leave_a_transaction_open(database: OpenedDatabase) -> None:
+    def once(connection: Connection) -> None:
+        connection.execute(insert(spent_values), ROW)
+
+    task = asyncio.create_task(database.sql(once))
+    await asyncio.sleep(0)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert await database.sql(count) in {0, 1}
+
+
+def test_urls() -> None:
+    assert str(sqlite_file("sqlite:///var/v.db")) == "var/v.db"
+    assert str(sqlite_file("sqlite:////var/v.db")) == "/var/v.db"
+    assert sqlite_file("postgresql://user:pw@host/db") is None
+    url = postgres_url("postgresql://user:p%40w@host:5433/db?sslmode=require")
+    assert url.render_as_string(hide_password=False) == "postgresql+asyncpg://user:p%40w@host:5433/db?ssl=require"
+    for refused in ["sqlite://", "sqlite:///:memory:", "mysql://host/db"]:
+        with pytest.raises(ValueError, match="database URL"):
+            sqlite_file(refused)
