@@ -124,7 +124,8 @@ def _exception_without_text(_logger: Any, _method: str, event: MutableMapping[st
 
 def _escape_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Escape what could start a new line, drive a terminal or reorder text (O-07); drop what is not known."""
-    return {name: _escape(value) for name, value in event.items() if value is not None}
+    ordered = {name: event[name] for name in ("time", "level", "event")} | dict(event)
+    return {name: _escape(value) for name, value in ordered.items() if value is not None}
 
 
 def _escape(value: Any) -> Any:

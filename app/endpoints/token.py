@@ -9,8 +9,9 @@ from msgspec import Struct
 from app.endpoints.deps import Form
 from app.endpoints.errors import nonce_header
 from app.endpoints.wire import FORM_LIMIT, json_answer
-from app.interaction.driver import spend_proof
+from app.interaction.driver import authorization_by_identifiers, spend_proof
 from app.protocol import jose
+from app.protocol.authorization_details import read_authorization_details
 from app.protocol.client_auth import AuthenticatedClient
 from app.protocol.digest import digest
 from app.protocol.dpop import DpopProof
@@ -66,14 +67,14 @@ async def token(
         if proof is not None:
             spend_proof(store, proof)
         if code.used_at is None:
-            _check_still_allowed(tenancy, store, code)
-            grant, access_token = _make_grant(tenancy, code, proof, now)
+            authorization = _narrow(tenancy, code, form)
+            _check_still_allowed(tenancy, store, code, authorization)
+            grant, access_token = _make_grant(tenancy, code, authorization, proof, now)
             if store.codes.spend(code, grant_id=grant.grant_id, now=now):
                 store.grants.create(grant)
                 store.grants.create_access_token(access_token)
                 store.audit.append(tenancy.event("code_redeemed", code.session_id, code=code.code_id))
-                assert grant.authorization is not None  # noqa: S101  a fresh grant has it
-                return Exchanged(grant, grant.authorization, access_token)
+                return Exchanged(grant, authorization, access_token)
             # Somebody was faster: what came of it is revoked like after any second use.
             code = store.codes.by_digest(code_digest)
         if code is not None and code.grant_id is not None and store.grants.revoke(code.grant_id, now=now):
@@ -86,30 +87,51 @@ async def token(
     return json_answer(await _answer(tenancy, exchanged), headers=nonce_header(tenancy, "dpop_as"))
 
 
-def _check_still_allowed(tenancy: Tenancy, store: TenantStore, code: AuthorizationCode) -> None:
+def _narrow(tenancy: Tenancy, code: AuthorizationCode, form: Form) -> Authorization:
+    """Return what a token request leaves of a code's authorization (OpenID4VCI §6.1.1, RFC 9396 §6, TAD-04)."""
+    authorization = code.authorization
+    assert authorization is not None  # noqa: S101  kept until the code is spent
+    details = read_authorization_details(
+        form.get("authorization_details"),
+        configuration_ids=[credential.configuration_id for credential in authorization.credentials],
+        issuer=tenancy.issuer,
+    )
+    if details is None:
+        return authorization
+    named = {entry["credential_configuration_id"] for entry in details}
+    scopes = {tenancy.document.credentials[name].scope for name in named & tenancy.document.credentials.keys()}
+    return authorization_by_identifiers(
+        tenancy,
+        # RFC 6749 §5.1: the scope granted is that of the credentials that are left.
+        " ".join(value for value in (authorization.scope or "").split() if value in scopes) or None,
+        [credential for credential in authorization.credentials if credential.configuration_id in named],
+    )
+
+
+def _check_still_allowed(
+    tenancy: Tenancy, store: TenantStore, code: AuthorizationCode, authorization: Authorization
+) -> None:
     """Judge by the current revision what was true when the code was minted (C-29)."""
     user = store.users.by_id(code.user_id) if code.user_id is not None else None
     if code.user_id is not None and (user is None or not user.active):
         raise Refusal("invalid_grant", "The authorization code is not valid here.", reason="user inactive")
-    credentials = code.authorization.credentials if code.authorization is not None else []
-    if any(enabled_configuration(tenancy.document, c.configuration_id) is None for c in credentials):
+    if any(enabled_configuration(tenancy.document, c.configuration_id) is None for c in authorization.credentials):
         raise Refusal("invalid_grant", "The authorization code is not valid here.", reason="configuration disabled")
 
 
 def _make_grant(
-    tenancy: Tenancy, code: AuthorizationCode, proof: DpopProof | None, now: int
+    tenancy: Tenancy, code: AuthorizationCode, authorization: Authorization, proof: DpopProof | None, now: int
 ) -> tuple[Grant, AccessToken]:
     expires_at = now + tenancy.document.lifetimes.access_token
-    assert code.authorization is not None  # noqa: S101  kept until the code is spent
     grant = Grant(
         grant_id=tenancy.entropy.identifier(),
         client_id=code.client_id,
         user_id=code.user_id,
         dpop_jkt=proof.jkt if proof is not None else None,
-        authorization=code.authorization,
+        authorization=authorization,
         credentials_allowed=sum(
             tenancy.document.credentials[credential.configuration_id].credentials_per_grant
-            for credential in code.authorization.credentials
+            for credential in authorization.credentials
         ),
         created_at=now,
         expires_at=expires_at,

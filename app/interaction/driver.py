@@ -3,9 +3,10 @@
 Every write is one transaction guarded by what was judged; a refusal has changed nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from app.interaction.machine import TERMINAL, Event, Status, move
@@ -129,26 +130,41 @@ def authorize(
         granted.append(
             GrantedCredential(
                 configuration_id=credential.configuration_id,
-                # OpenID4VCI §6.2 (TAD-02): identifiers iff details were used; then for every credential of the grant.
-                credential_identifier=None
-                if session.authorization_details is None
-                else f"{credential.configuration_id}-{tenancy.entropy.identifier()}",
+                credential_identifier=None,
                 claims=collect_claims(credential, user_claims=user.claims if user else {}, step_results=results),
             )
         )
+    if session.authorization_details is None:
+        return Authorization(scope=session.scope, authorization_details=None, credentials=granted)
+    return authorization_by_identifiers(tenancy, session.scope, granted)
+
+
+def authorization_by_identifiers(
+    tenancy: Tenancy, scope: str | None, credentials: Sequence[GrantedCredential]
+) -> Authorization:
+    """Return the authorization of a wallet that used `authorization_details` (OpenID4VCI §6.2, TAD-01, TAD-02).
+
+    Every credential of it then has an identifier, those asked for by scope too; one that has it keeps it.
+    """
+    identified = [
+        msgspec.structs.replace(
+            credential,
+            credential_identifier=credential.credential_identifier
+            or f"{credential.configuration_id}-{tenancy.entropy.identifier()}",
+        )
+        for credential in credentials
+    ]
     return Authorization(
-        scope=session.scope,
-        authorization_details=None
-        if session.authorization_details is None
-        else [
+        scope=scope,
+        authorization_details=[
             {
                 "type": "openid_credential",
                 "credential_configuration_id": credential.configuration_id,
                 "credential_identifiers": [credential.credential_identifier],
             }
-            for credential in granted
+            for credential in identified
         ],
-        credentials=granted,
+        credentials=identified,
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from app.document.model import CredentialConfiguration, TenantDocument
-from app.protocol import pkce, redirect_uri, strict_json
+from app.protocol import pkce, redirect_uri
+from app.protocol.authorization_details import read_authorization_details
 from app.protocol.client_auth import AuthenticatedClient
 from app.protocol.dpop import DpopProof
 from app.protocol.refusal import Refusal
@@ -58,7 +59,11 @@ def read_authorization_request(
         # RFC 8707 §2 (AZ-25)
         raise Refusal("invalid_target", "resource must be this issuer.")
     challenge, method = pkce.check_challenge(form.get("code_challenge"), form.get("code_challenge_method"))
-    details = _read_details(form.get("authorization_details"), document=document, issuer=issuer)
+    details = read_authorization_details(
+        form.get("authorization_details"),
+        configuration_ids=[name for name, configuration in document.credentials.items() if configuration.enabled],
+        issuer=issuer,
+    )
     scope = form.get("scope")
     by_scope = _configurations_of_scope(scope, document)
     by_details = [entry["credential_configuration_id"] for entry in details or []]
@@ -118,64 +123,6 @@ def _configurations_of_scope(scope: str | None, document: TenantDocument) -> dic
         raise Refusal("invalid_scope", "scope is malformed.")
     known = {c.scope: name for name, c in document.credentials.items() if c.enabled}
     return {value: known[value] for value in dict.fromkeys(scope.split(" ")) if value in known}
-
-
-def _read_details(sent: str | None, *, document: TenantDocument, issuer: str) -> list[dict[str, Any]] | None:
-    """RFC 9396 §5, OpenID4VCI §5.1.1 (AZ-18..AZ-21): every entry in order, or `invalid_authorization_details`."""
-    if sent is None:
-        return None
-    try:
-        entries = strict_json.parse(sent)
-    except strict_json.Malformed:
-        raise Refusal("invalid_authorization_details", "authorization_details is malformed.") from None
-    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-        raise Refusal("invalid_authorization_details", "authorization_details must be a non-empty array of objects.")
-    seen: set[str] = set()
-    for entry in entries:
-        configuration_id = _check_details_entry(entry, document=document, issuer=issuer)
-        if configuration_id in seen:
-            raise Refusal("invalid_authorization_details", "A credential is asked for twice.")
-        seen.add(configuration_id)
-    return entries
-
-
-def _check_details_entry(entry: dict[str, Any], *, document: TenantDocument, issuer: str) -> str:
-    # Unknown members of an openid_credential entry are never an error (OpenID4VCI §5.1.1, AZ-19, GAP-13).
-    if entry.get("type") != "openid_credential":
-        raise Refusal("invalid_authorization_details", "Only type openid_credential is known.")
-    configuration_id = entry.get("credential_configuration_id")
-    if not isinstance(configuration_id, str) or enabled_configuration(document, configuration_id) is None:
-        raise Refusal("invalid_authorization_details", "credential_configuration_id is missing or unknown.")
-    locations = entry.get("locations", [issuer])
-    if not isinstance(locations, list) or issuer not in locations:
-        raise Refusal("invalid_authorization_details", "locations must contain this issuer.")
-    if "claims" in entry:
-        _check_claims(entry["claims"])
-    return configuration_id
-
-
-def _check_claims(claims: Any) -> None:
-    """OpenID4VCI §5.1.1, Appendix B.3 (AZ-21): claim descriptions with valid, distinct paths."""
-    problem = Refusal("invalid_authorization_details", "claims must be a non-empty array of distinct claim paths.")
-    if not isinstance(claims, list) or not claims:
-        raise problem
-    paths: list[list[Any]] = []
-    for claim in claims:
-        path = claim.get("path") if isinstance(claim, dict) else None
-        if not isinstance(path, list) or not path or path in paths or not all(map(_is_path_element, path)):
-            raise problem
-        if not isinstance(claim.get("mandatory", False), bool):
-            raise problem
-        paths.append(path)
-
-
-def _is_path_element(element: Any) -> bool:
-    # Appendix C: a string, a non-negative integer, or null.
-    return (
-        element is None
-        or isinstance(element, str)
-        or (isinstance(element, int) and not isinstance(element, bool) and element >= 0)
-    )
 
 
 def _bound_key(sent: str | None, proof: DpopProof | None) -> str | None:

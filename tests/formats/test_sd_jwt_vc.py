@@ -233,6 +233,7 @@ PROTECTED: list[tuple[str, Any]] = [
     ("vct", VCT),
     ("vct#integrity", "x"),
     ("aka_vcts", []),
+    ("aka_vcts", None),
     ("status", {}),
     ("status", None),
 ]

@@ -138,6 +138,7 @@ ORDER = jose.ALGORITHMS["ES256"].curve.group_order
         b"",
         RAW[:-1],
         RAW + b"\x00",
+        b"\x00" + RAW[:32] + b"\x00" + RAW[32:],
         b"\x00" + RAW,
         jose.der_signature(RAW),
         b"\x00" * 64,

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.protocol import nonce
 from app.protocol.nonce import NonceFamily, is_live, issued_at, mint_nonce
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -62,6 +63,13 @@ def test_no_octet_can_be_changed() -> None:
 @pytest.mark.parametrize("value", ["", "x", NONCE[:-1], NONCE + "A", NONCE[:-4], NONCE + "=", "A" * 52, "é" * 52])
 def test_other_texts_are_no_nonces(value: str) -> None:
     assert not live(value)
+
+
+def test_another_version_of_ours_is_not_taken_for_this_one() -> None:
+    body = b"\x02" + NOW.to_bytes(6, "big") + RANDOM
+    value = base64.urlsafe_b64encode(body + nonce._mac(KEY, "c_nonce", body)).decode()
+    assert len(value) == len(NONCE)
+    assert issued_at(KEY, "c_nonce", value) is None
 
 
 def test_randomness_is_not_forgotten() -> None:

@@ -60,6 +60,7 @@ def sub(**arguments: Any) -> x509.Certificate:
     "intermediate",
     [
         pytest.param(sub(ca=False), id="no CA"),
+        pytest.param(sub(ca=False, extra=x509.BasicConstraints(ca=False, path_length=None)), id="said to be no CA"),
         pytest.param(sub(key_usage="digital_signature"), id="key usage"),
         pytest.param(sub(starts=NOW - 9, ends=NOW - 1), id="expired"),
     ],
@@ -83,6 +84,17 @@ def test_the_path_length_counts() -> None:
 def test_only_given_anchors_are_trusted(anchors: list[x509.Certificate]) -> None:
     with pytest.raises(Malformed):
         verify_chain([LEAF], anchors=anchors, now=NOW)
+
+
+@pytest.mark.parametrize("pinned", [LEAF, SUB, SELF_SIGNED])
+def test_a_pinned_certificate_is_no_leaf(pinned: x509.Certificate) -> None:
+    with pytest.raises(Malformed):
+        verify_chain([pinned], anchors=[pinned, CA], now=NOW)
+
+
+def test_another_self_signed_certificate_of_the_anchors_key_is_no_leaf() -> None:
+    with pytest.raises(Malformed, match="self-signed"):
+        verify_chain([certificate("CA", CA_KEY, issuer="CA", issuer_key=CA_KEY)], anchors=[CA], now=NOW)
 
 
 ENTRY = encode_x5c(der(LEAF))[0]

@@ -115,9 +115,14 @@ class _SqliteWorker:
         return cls(driver, await run_in_thread_of(driver, connect))
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        def transaction(_: sqlite3.Connection) -> T:
-            with self._connection.begin():
-                return work(self._connection)
+        def transaction(raw: sqlite3.Connection) -> T:
+            try:
+                with self._connection.begin():
+                    return work(self._connection)
+            finally:
+                # A COMMIT that a deferred constraint refuses leaves SQLite's transaction open.
+                if raw.in_transaction:
+                    raw.rollback()
 
         return await run_in_thread_of(self._driver, transaction)
 

@@ -4,7 +4,7 @@ RFC 9126 §2.2, RFC 6749 §4.1.2, RFC 9207 §2.
 """
 
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 
@@ -36,5 +36,5 @@ def refused(redirect_uri: str, *, error: str, description: str, state: str | Non
 
 def _redirect(redirect_uri: str, **parameters: str | None) -> str:
     # RFC 6749 §3.1.2 (AZ-07): a query the redirect URI already has is retained.
-    separator = "&" if urlsplit(redirect_uri).query else "?"
+    separator = "&" if "?" in redirect_uri else "?"
     return redirect_uri + separator + urlencode({k: v for k, v in parameters.items() if v is not None})

@@ -1,0 +1,70 @@
+"""Which client sends a request: the method `none`."""
+
+import pytest
+
+from app.document.model import Client, Clients, UnknownPublicClients
+from app.protocol.client_auth import authenticate, recognize, sent_client_id
+from app.protocol.refusal import Refusal
+
+URI = "https://wallet.example/cb"
+ANYBODYS = "https://anybody.example/cb"
+REGISTERED = Client(client_id="demo-wallet", name="Demo", redirect_uris=[URI])
+RETIRED = Client(client_id="demo-wallet", name="Demo", redirect_uris=[URI], active=False)
+CLOSED = Clients()
+OPEN = Clients(unknown_public=UnknownPublicClients(redirect_uris=[ANYBODYS]))
+FORM = {"client_id": "demo-wallet"}
+
+
+def refused_with(form: dict[str, str], *, header: bool = False, registered: Client | None = REGISTERED) -> Refusal:
+    with pytest.raises(Refusal) as refused:
+        authenticate(form, authorization_header=header, registered=registered, clients=CLOSED)
+    return refused.value
+
+
+@pytest.mark.rule("PAR-01")
+def test_a_registered_client_is_known_by_its_client_id() -> None:
+    client = authenticate(FORM, authorization_header=False, registered=REGISTERED, clients=CLOSED)
+    assert (client.client_id, client.name, client.redirect_uris, client.method) == (
+        "demo-wallet",
+        "Demo",
+        [URI],
+        "none",
+    )
+
+
+@pytest.mark.rule("PAR-04")
+@pytest.mark.parametrize("form", [{}, {"client_id": ""}, {"Client_id": "demo-wallet"}])
+def test_a_client_id_is_required(form: dict[str, str]) -> None:
+    with pytest.raises(Refusal) as refused:
+        sent_client_id(form)
+    assert refused.value.code == "invalid_request"
+
+
+@pytest.mark.rule("PAR-01", "O-10")
+def test_every_failure_looks_the_same() -> None:
+    failures = [
+        refused_with(FORM, registered=None),
+        refused_with(FORM, registered=RETIRED),
+        refused_with(FORM, header=True),
+        refused_with({**FORM, "client_secret": "s"}),
+        refused_with({**FORM, "client_assertion": "e30.e30."}),
+        refused_with({**FORM, "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}),
+    ]
+    assert {(failure.code, failure.public) for failure in failures} == {
+        ("invalid_client", "Client authentication failed.")
+    }
+
+
+def test_unknown_wallets_come_in_only_where_the_tenant_says_so_and_go_back_only_where_it_says() -> None:
+    client = recognize("nobody", registered=None, clients=OPEN)
+    assert (client.client_id, client.name, client.redirect_uris) == ("nobody", None, [ANYBODYS])
+
+
+def test_a_retired_client_does_not_come_in_as_an_unknown_one() -> None:
+    with pytest.raises(Refusal) as refused:
+        recognize("demo-wallet", registered=RETIRED, clients=OPEN)
+    assert refused.value.code == "invalid_client"
+
+
+def test_a_registered_client_is_bound_to_its_own_redirect_uris() -> None:
+    assert recognize("demo-wallet", registered=REGISTERED, clients=OPEN).redirect_uris == [URI]
