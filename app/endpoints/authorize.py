@@ -57,6 +57,7 @@ async def answer(
 def _show(
     tenancy: Tenancy, opened: OpenPage, *, request_uri: str, cookie: str, status_code: int = 200
 ) -> Response[Any]:
+    steps = opened.session.plan.steps
     response = step_page(
         opened.page,
         tenant=tenancy.document.tenant.display,
@@ -64,6 +65,8 @@ def _show(
         hidden={"request_uri": request_uri, "form_token": form_token(cookie), "step": opened.step.id},
         redirect_uri=opened.session.redirect_uri,
         message=opened.message,
+        step_number=steps.index(opened.step) + 1,
+        step_count=len(steps),
         status_code=status_code,
     )
     if opened.new_cookie is not None:

@@ -16,7 +16,7 @@ from app.protocol.client_auth import AuthenticatedClient
 from app.protocol.digest import digest
 from app.protocol.dpop import DpopProof
 from app.protocol.refusal import Refusal
-from app.protocol.request import enabled_configuration
+from app.protocol.request import check_resource, enabled_configuration
 from app.protocol.token import (
     ACCESS_TOKEN_TYPE,
     access_token_claims,
@@ -52,6 +52,7 @@ async def token(
 ) -> Response[bytes]:
     """Exchange an authorization code for an access token bound to the proof's key."""
     check_grant_type(form)
+    check_resource(form, issuer=tenancy.issuer)
     code_digest = digest(sent_code(form))
     # RFC 9449 §5.2 (DP-21)
     if proof is None and tenancy.document.dpop.tokens == "required":

@@ -5,11 +5,10 @@ Several browsers may be on their way through one session, each with results of i
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import msgspec
 from msgspec import Struct
 
 from app.document.model import ConfirmStep, LoginStep, Step
@@ -209,10 +208,16 @@ def _view(tenancy: Tenancy, store: TenantStore, session: Session, flow: BrowserF
     reveal = isinstance(step, ConfirmStep) and step.show_values and flow.user_id is not None
     user = store.users.by_id(flow.user_id) if reveal and flow.user_id is not None else None
     return View(
-        wallet=client.name or urlsplit(session.redirect_uri or "").netloc,
+        wallet=client.name or _reached_at(session.redirect_uri or ""),
         credentials=[_shown(credential, user, flow.results) for credential in session.plan.credentials],
         demo_hints=store.users.demo_hints() if isinstance(step, LoginStep) else [],
     )
+
+
+def _reached_at(redirect_uri: str) -> str:
+    """Return the host of a redirect URI, or its scheme where an app of the device takes it and it has no host."""
+    parts = urlsplit(redirect_uri)
+    return parts.netloc if parts.scheme in ("http", "https") else parts.scheme
 
 
 def _shown(credential: PlannedCredential, user: StoredUser | None, results: Mapping[str, Any]) -> ShownCredential:
@@ -223,7 +228,7 @@ def _shown(credential: PlannedCredential, user: StoredUser | None, results: Mapp
         name=credential.name,
         claims=[
             ShownClaim(
-                name=claim.display[0].name if claim.display else " / ".join(claim.path),
+                name=claim.display[0].name if claim.display else _label(claim.path),
                 value=_as_text(values[tuple(claim.path)]) if tuple(claim.path) in values else None,
             )
             for claim in credential.claims
@@ -231,8 +236,24 @@ def _shown(credential: PlannedCredential, user: StoredUser | None, results: Mapp
     )
 
 
+def _label(path: Sequence[str]) -> str:
+    """Return what a claim nobody named is called: `address`, `street_address` is "Address: street address"."""
+    return ": ".join(path).replace("_", " ").capitalize()
+
+
 def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    """Return a claim's value as a person reads it: lists and the parts of objects joined, yes and no for booleans."""
+    match value:
+        case Mapping():
+            return ", ".join(map(_as_text, value.values()))
+        case list():
+            return ", ".join(map(_as_text, value))
+        case bool():
+            return "yes" if value else "no"
+        case None:
+            return "–"
+        case _:
+            return str(value)
 
 
 def _refused(tenancy: Tenancy, session: Session, description: str) -> Finished:

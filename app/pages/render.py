@@ -38,11 +38,20 @@ def step_page(
     hidden: Mapping[str, str],
     redirect_uri: str | None,
     message: str | None,
+    step_number: int,
+    step_count: int,
     status_code: int,
 ) -> Response[bytes]:
     """Return the page of a step; its form may post here and be redirected to this session's wallet, nowhere else."""
     text = _templates.get_template(page.template).render(
-        styles=STYLES_PATH, tenant=tenant[0], action=action, hidden=hidden, message=message, **page.values
+        styles=STYLES_PATH,
+        tenant=tenant[0],
+        action=action,
+        hidden=hidden,
+        message=message,
+        step_number=step_number,
+        step_count=step_count,
+        **page.values,
     )
     return _response(text, status_code, form_action=f"'self' {_source(redirect_uri)}".strip())
 

@@ -11,7 +11,7 @@ from app.protocol.refusal import Refusal
 AUTH_METHODS: Final = ("none",)
 """What `token_endpoint_auth_methods_supported` says."""
 
-_CREDENTIAL_FIELDS: Final = ("client_secret", "client_assertion", "client_assertion_type")
+_ASSERTION_FIELDS: Final = frozenset({"client_assertion", "client_assertion_type"})
 
 
 class AuthenticatedClient(Struct, frozen=True, kw_only=True):
@@ -38,10 +38,14 @@ def authenticate(
     """Authenticate the client of a form request by the method `none`.
 
     `registered` is the tenant's client of that `client_id`. Raises `Refusal("invalid_client")`, uniformly for
-    unknown, inactive and wrongly authenticated clients.
+    unknown, inactive and wrongly authenticated clients, or `invalid_request` for several authentications at once.
     """
-    # RFC 6749 §3.2.1, §5.2 (TOK-04, C-21): credentials are judged whenever they are included; none is accepted yet.
-    if authorization_header or any(name in form for name in _CREDENTIAL_FIELDS):
+    used = [authorization_header, "client_secret" in form, bool(_ASSERTION_FIELDS & form.keys())]
+    # RFC 6749 §5.2 (TOK-04, C-21)
+    if sum(used) > 1:
+        raise Refusal("invalid_request", "More than one way of client authentication.")
+    # RFC 6749 §3.2.1 (TOK-04): credentials are judged whenever they are included; none is accepted yet.
+    if any(used):
         raise Refusal("invalid_client", "Client authentication failed.", reason="unsupported client authentication")
     return recognize(sent_client_id(form), registered=registered, clients=clients)
 

@@ -25,6 +25,9 @@ def read_credential_request(body: dict[str, Any]) -> CredentialRequest:
     # OpenID4VCI §8.2: no encryption is offered in the metadata, so none can be asked for (CR-09).
     if "credential_response_encryption" in body:
         raise Refusal("invalid_encryption_parameters", "Encrypted responses are not offered.")
+    # OpenID4VCI §8.2 has no `proof` any more; beside `proofs` it would be a second answer to one question (L-07).
+    if "proof" in body and "proofs" in body:
+        raise Refusal("invalid_credential_request", "proof and proofs exclude each other.")
     identifier, configuration_id = body.get("credential_identifier"), body.get("credential_configuration_id")
     # OpenID4VCI §8.2 (CR-06, L-09)
     if (identifier is None) == (configuration_id is None):

@@ -23,6 +23,7 @@ def authorization_server_metadata(
     document: TenantDocument, *, issuer: str, endpoints: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the authorization server metadata; `endpoints` maps member names to the URLs that are wired."""
+    scopes = [configuration.scope for configuration in document.credentials.values() if configuration.enabled]
     return {
         "issuer": issuer,
         **endpoints,
@@ -35,7 +36,8 @@ def authorization_server_metadata(
         "authorization_response_iss_parameter_supported": True,
         "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         "authorization_details_types_supported": ["openid_credential"],
-        "scopes_supported": [c.scope for c in document.credentials.values() if c.enabled],
+        # RFC 8414 §3.2 (ASM-04): an array without elements is left out.
+        **({"scopes_supported": scopes} if scopes else {}),
     }
 
 

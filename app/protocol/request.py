@@ -55,9 +55,7 @@ def read_authorization_request(
         if name in form:
             raise Refusal("invalid_request", f"{name} is not accepted here.")
     _check_response_type(form.get("response_type"))
-    if form.get("resource", issuer) != issuer:
-        # RFC 8707 §2 (AZ-25)
-        raise Refusal("invalid_target", "resource must be this issuer.")
+    check_resource(form, issuer=issuer)
     challenge, method = pkce.check_challenge(form.get("code_challenge"), form.get("code_challenge_method"))
     details = read_authorization_details(
         form.get("authorization_details"),
@@ -86,6 +84,12 @@ def read_authorization_request(
         issuer_state=form.get("issuer_state"),
         dpop_jkt=_bound_key(form.get("dpop_jkt"), proof),
     )
+
+
+def check_resource(form: Mapping[str, str], *, issuer: str) -> None:
+    """Refuse a request for tokens that are for somebody else (RFC 8707 §2, AZ-25): `invalid_target`."""
+    if form.get("resource", issuer) != issuer:
+        raise Refusal("invalid_target", "resource must be this issuer.")
 
 
 def check_redirect_uri(sent: str | None, client: AuthenticatedClient, *, document: TenantDocument) -> str:

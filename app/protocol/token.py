@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Protocol
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from msgspec import Struct
 
-from app.protocol import jose, pkce
+from app.protocol import claims, jose, pkce
 from app.protocol.client_auth import AuthenticatedClient
 from app.protocol.dpop import DpopProof
 from app.protocol.refusal import Refusal
@@ -19,6 +19,22 @@ GRANT_TYPES: Final = ("authorization_code",)
 """What `grant_types_supported` says."""
 
 ACCESS_TOKEN_TYPE: Final = "at+jwt"  # noqa: S105  a media type, RFC 9068 §2.1
+
+ACCESS_TOKEN_CLAIMS: Final = claims.ClaimTable(
+    # RFC 9068 §2.2, all made by `access_token_claims`.
+    required={
+        "iss": claims.text(max_length=4096),
+        "aud": claims.text(max_length=4096),
+        "sub": claims.text(max_length=256),
+        "client_id": claims.text(max_length=256),
+        "jti": claims.text(max_length=256),
+        "iat": claims.numeric_date,
+        "exp": claims.numeric_date,
+    },
+    # RFC 9449 §6.1
+    optional={"cnf": lambda value: isinstance(value, dict) and isinstance(value.get("jkt"), str)},
+    ignored=frozenset({"scope", "nbf"}),
+)
 
 _INVALID_GRANT: Final = "The authorization code is not valid here."
 
@@ -111,7 +127,7 @@ def access_token_claims(
     expires_at: int,
 ) -> dict[str, Any]:
     """Return the claims of an access token for this issuer itself (RFC 9068 §2.2, RFC 9449 §6.1, TOK-21)."""
-    claims: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "iss": issuer,
         "aud": issuer,
         "sub": subject,
@@ -121,10 +137,10 @@ def access_token_claims(
         "exp": expires_at,
     }
     if scope is not None:
-        claims["scope"] = scope
+        payload["scope"] = scope
     if jkt is not None:
-        claims["cnf"] = {"jkt": jkt}
-    return claims
+        payload["cnf"] = {"jkt": jkt}
+    return payload
 
 
 class VerifiedAccessToken(Struct, frozen=True, kw_only=True):
@@ -149,17 +165,17 @@ def verify_access_token(
         key = keys.get(kid) if isinstance(kid, str) else None
         if key is None or unverified.header.get("typ") != ACCESS_TOKEN_TYPE:
             raise _invalid_token("not an access token of ours")
-        verified = jose.verify_jwt(unverified, key, algorithms=("ES256",))
+        payload = jose.verify_jwt(unverified, key, algorithms=("ES256",)).payload
+        claims.judge_shape(payload, ACCESS_TOKEN_CLAIMS)
     except (jose.Malformed, jose.BadSignature):
         raise _invalid_token("malformed or wrongly signed") from None
-    claims = verified.payload
     # RFC 9068 §4 (CR-02, L-11, M-02)
-    if claims.get("iss") != issuer or claims.get("aud") != issuer:
+    if payload["iss"] != issuer or payload["aud"] != issuer:
         raise _invalid_token("another issuer's")
-    if claims["exp"] <= now:
+    if payload["exp"] <= now:
         raise _invalid_token("expired")
     return VerifiedAccessToken(
-        token_id=claims["jti"], client_id=claims["client_id"], jkt=claims.get("cnf", {}).get("jkt")
+        token_id=payload["jti"], client_id=payload["client_id"], jkt=payload["cnf"]["jkt"] if "cnf" in payload else None
     )
 
 

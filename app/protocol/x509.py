@@ -75,12 +75,6 @@ def _certificate(entry: Any) -> x509.Certificate:
     return certificate
 
 
-def _may_sign_certificates(_: Policy, certificate: x509.Certificate, extension: x509.BasicConstraints) -> None:
-    # RFC 5280 §6.1.4 (k) (I-03)
-    if not extension.ca:
-        raise ValueError("not a CA")
-
-
 def _has_certificate_signing(_: Policy, certificate: x509.Certificate, extension: x509.KeyUsage | None) -> None:
     # RFC 5280 §6.1.4 (n)
     if extension is not None and not extension.key_cert_sign:
@@ -93,9 +87,10 @@ def _has_digital_signature(_: Policy, certificate: x509.Certificate, extension: 
         raise ValueError("key usage forbids signatures")
 
 
+# RFC 5280 §6.1.4 (k) (I-03): that the basic constraints say CA, and the path length, the path validation checks.
 _CA_POLICY = (
     ExtensionPolicy.permit_all()
-    .require_present(x509.BasicConstraints, Criticality.CRITICAL, _may_sign_certificates)
+    .require_present(x509.BasicConstraints, Criticality.CRITICAL, None)
     .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _has_certificate_signing)
 )
 _LEAF_POLICY = ExtensionPolicy.permit_all().may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _has_digital_signature)

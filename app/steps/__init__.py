@@ -37,7 +37,7 @@ class View(Struct, frozen=True, kw_only=True):
     """What is known when a page is shown."""
 
     wallet: str
-    """How the wallet is called, else the host it is reached at."""
+    """How the wallet is called, else the host (or the scheme of an app) it is reached at."""
     credentials: Sequence[ShownCredential]
     demo_hints: Sequence[str]
 

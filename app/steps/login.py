@@ -31,7 +31,16 @@ class Login:
     def page(self, step: Step, view: View) -> Page:
         """Return the sign-in page."""
         assert isinstance(step, LoginStep)  # noqa: S101  the registry maps LoginStep to this class
-        return Page("login.html", {"title": step.title, "text": step.text, "demo_hints": list(view.demo_hints)})
+        return Page(
+            "login.html",
+            {
+                "title": step.title,
+                "text": step.text,
+                "wallet": view.wallet,
+                "credentials": list(view.credentials),
+                "demo_hints": list(view.demo_hints),
+            },
+        )
 
     async def gather(self, answer: Mapping[str, str], tenancy: Tenancy) -> LoginFacts:
         """Spend a try, then compare the password; an unknown name costs the same work as a known one (O-09, O-10)."""

@@ -1,21 +1,17 @@
 """A running service for the tests of this folder."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.adapters.db.migrate import upgrade
 from tests.support.documents import document, other_tenant
 from tests.support.raw_wallet import Browser, RawWallet
-from tests.support.server import RunningServer, free_port, running_server, settings_for
+from tests.support.server import RunningServer, fresh_server
 
 
 def _serve(folder: Path) -> Iterator[RunningServer]:
-    url = f"sqlite:///{folder / 'vestibule.db'}"
-    asyncio.run(upgrade(url))
-    with running_server(settings_for(url, folder, port=free_port()), [document(), other_tenant()]) as running:
+    with fresh_server(folder, [document(), other_tenant()]) as running:
         yield running
 
 

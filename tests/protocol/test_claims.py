@@ -3,13 +3,18 @@ from typing import Any
 import pytest
 
 from app.formats import sd_jwt_vc
-from app.protocol import claims, dpop, key_proof
+from app.protocol import claims, dpop, key_proof, token
 from app.protocol.claims import REGISTERED, ClaimTable, judge_shape, judge_times, numeric_date, text
 from app.protocol.strict_json import Malformed
 
 NOW = 1_800_000_000
 TABLE = ClaimTable(required={"iat": numeric_date}, optional={"s": text(max_length=3)}, ignored=REGISTERED)
-TABLES = {"dpop": dpop.CLAIMS, "key proof": key_proof.CLAIMS, "credential": sd_jwt_vc.CLAIMS}
+TABLES = {
+    "dpop": dpop.CLAIMS,
+    "key proof": key_proof.CLAIMS,
+    "credential": sd_jwt_vc.CLAIMS,
+    "access token": token.ACCESS_TOKEN_CLAIMS,
+}
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)

@@ -117,14 +117,14 @@ async def _database_url(request: pytest.FixtureRequest, kind: str, *, migrated: 
         yield await sqlite_url(request.getfixturevalue("tmp_path"), migrated=migrated)
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = await server.create_database(migrated=migrated)
+    url = await (server.take_migrated() if migrated else server.create_database())
     yield url
-    await server.drop_database(url)
+    await (server.give_back(url) if migrated else server.drop_database(url))
 
 
 @pytest_asyncio.fixture(params=KINDS)
 async def database_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """The URL of a migrated database of its own, once on SQLite and once on PostgreSQL."""
+    """The URL of a migrated, empty database whose schema is left as it is, on SQLite and on PostgreSQL."""
     async with _database_url(request, request.param, migrated=True) as url:
         yield url
 

@@ -1,7 +1,6 @@
 """PostgreSQL for tests: a server that was named, or one of the tests' own from installed binaries.
 
-A server found on a standard port is never used. Each test process has its own server, its own template database with
-the migrated schema, and copies that for each test.
+A server found on a standard port is never used. Each test process has its own server.
 """
 
 import atexit
@@ -19,46 +18,60 @@ import asyncpg
 import pytest
 
 from app.adapters.db import migrate
+from app.adapters.db.tables import metadata
 
 
 class PostgresServer:
-    """A running server on which databases can be made."""
+    """A running server on which databases can be made. Migrated ones are emptied and used again: that is quicker."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._template: str | None = None
+        self._free: list[str] = []
+        self._all: list[str] = []
         self._numbers = itertools.count()
 
-    async def create_database(self, *, migrated: bool = True) -> str:
-        """Make a database and return its URL."""
-        if not migrated:
-            return await self._create()
-        if self._template is None:
-            template = await self._create()
-            await migrate.upgrade(template)
-            self._template = template
-        return await self._create(f"TEMPLATE {_name(self._template)} STRATEGY FILE_COPY")
+    async def take_migrated(self) -> str:
+        """Return the URL of a migrated, empty database; `give_back` it with its schema unchanged."""
+        if self._free:
+            return self._free.pop()
+        url = await self.create_database()
+        await migrate.upgrade(url)
+        self._all.append(url)
+        return url
+
+    async def give_back(self, url: str) -> None:
+        """Empty a migrated database for the next test, whoever is still connected to it."""
+        tables = ", ".join(metadata.tables)
+        await _execute(url, f"{_END_OTHERS}; TRUNCATE {tables}")
+        self._free.append(url)
+
+    async def create_database(self) -> str:
+        """Make a database without any table and return its URL."""
+        name = f"vestibule_test_{os.getpid()}_{next(self._numbers)}"
+        await _execute(self._url, f"CREATE DATABASE {name}")
+        return urlunsplit(urlsplit(self._url)._replace(path=f"/{name}"))
 
     async def drop_database(self, url: str) -> None:
         """Remove a database, whoever is still connected to it."""
-        await self._execute(f"DROP DATABASE IF EXISTS {_name(url)} WITH (FORCE)")
+        name = urlsplit(url).path.removeprefix("/")
+        await _execute(self._url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     async def close(self) -> None:
-        """Remove the template."""
-        if self._template is not None:
-            await self.drop_database(self._template)
+        """Remove the migrated databases."""
+        for url in self._all:
+            await self.drop_database(url)
 
-    async def _create(self, how: str = "") -> str:
-        name = f"vestibule_test_{os.getpid()}_{next(self._numbers)}"
-        await self._execute(f"CREATE DATABASE {name} {how}")
-        return urlunsplit(urlsplit(self._url)._replace(path=f"/{name}"))
 
-    async def _execute(self, statement: str) -> None:
-        connection = await asyncpg.connect(self._url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+_END_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 
 
 def start_or_skip() -> PostgresServer:
@@ -113,7 +126,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _name(url: str) -> str:
-    return urlsplit(url).path.removeprefix("/")

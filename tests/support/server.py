@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import uvicorn
 
+from app.adapters.db.migrate import upgrade
 from app.adapters.server import server_config
 from app.document.model import TenantDocument
 from app.main import Service, build, open_service
@@ -69,9 +70,13 @@ class RunningServer:
             async with open_service(self.settings, clock=self.clock) as service:
                 return await call(service)
 
-        # An event loop may be running in this thread (pytest-asyncio), so this one gets a thread of its own.
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(lambda: asyncio.run(run())).result()
+        return _run(run())
+
+
+def _run(work: Coroutine[object, object, T]) -> T:
+    # An event loop may be running in this thread (pytest-asyncio, Playwright), so this one gets a thread of its own.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 async def _apply(service: Service, documents: Sequence[TenantDocument]) -> None:
@@ -114,6 +119,17 @@ def settings_for(
         database=DatabaseSettings(url=Secret(database_url)),
         secrets=SecretSettings(master_keys=(Secret(MASTER_KEY),)),
     )
+
+
+@contextmanager
+def fresh_server(
+    folder: Path, documents: Sequence[TenantDocument], *, clock: FixedClock | None = None
+) -> Iterator[RunningServer]:
+    """Serve with a new SQLite database in `folder`."""
+    url = f"sqlite:///{folder / 'vestibule.db'}"
+    _run(upgrade(url))
+    with running_server(settings_for(url, folder, port=free_port()), documents, clock=clock) as running:
+        yield running
 
 
 @contextmanager
