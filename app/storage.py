@@ -465,6 +465,10 @@ class PlatformStore(Protocol):
         """Return the repositories of one tenant in this transaction."""
         ...
 
+    def end_timed_out_sessions(self, *, now: int, limit: int) -> int:
+        """Record up to `limit` unfinished sessions past their expiry as `expired`, with an audit event each."""
+        ...
+
     def delete_expired(self, *, now: int, limit: int) -> int:
-        """Delete up to `limit` rows per table that nothing can use any more; erase claims of exhausted grants."""
+        """Delete up to `limit` rows per table that nothing can use any more; return how many."""
         ...

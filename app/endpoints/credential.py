@@ -66,7 +66,8 @@ def _claim(
     """Judge, then spend nonce, proof and quota and note the issuance; a refusal has changed nothing."""
     now, lifetimes = tenancy.clock.now(), tenancy.document.lifetimes
     grant = _live_grant(tenancy, store, access_token)
-    assert grant.authorization is not None  # noqa: S101  a live grant has it
+    if grant.authorization is None:
+        raise _quota_used()
     enabled = [name for name in tenancy.document.credentials if enabled_configuration(tenancy.document, name)]
     credential = choose_credential(request, grant.authorization.credentials, known=enabled)
     if credential.configuration_id not in enabled:
@@ -84,9 +85,8 @@ def _claim(
     # OpenID4VCI §13.8 (L-01): a c_nonce works for one issuing request.
     if not store.spent.spend("c_nonce", key.nonce, expires_at=now + lifetimes.c_nonce):
         raise Refusal("invalid_nonce", "The key proof needs a current nonce.", reason="c_nonce spent")
-    # L-10
     if not store.grants.take_credential(grant, now=now):
-        raise Refusal("credential_request_denied", "This grant issues no more credentials.", reason="quota")
+        raise _quota_used()
     issuance_id = tenancy.entropy.identifier()
     store.grants.record_issuance(
         Issuance(
@@ -103,11 +103,16 @@ def _claim(
     return Claimed(credential, key)
 
 
+def _quota_used() -> Refusal:
+    # L-10: the claims were erased with the last credential.
+    return Refusal("credential_request_denied", "This grant issues no more credentials.", reason="quota")
+
+
 def _live_grant(tenancy: Tenancy, store: TenantStore, access_token: VerifiedAccessToken) -> Grant:
     """Return the token's grant if it stands by the current revision (C-29, L-11, L-15)."""
     record = store.grants.access_token(access_token.token_id)
     grant = store.grants.by_id(record.grant_id) if record is not None else None
-    if grant is None or grant.revoked_at is not None or grant.authorization is None:
+    if grant is None or grant.revoked_at is not None:
         raise Refusal("invalid_token", "The access token is not valid here.", reason="grant revoked or gone")
     user = store.users.by_id(grant.user_id) if grant.user_id is not None else None
     if grant.user_id is not None and (user is None or not user.active):

@@ -1,4 +1,4 @@
-"""Deletes what nothing can use any more, in small transactions so that no request waits long.
+"""Ends sessions whose time has come and deletes what nothing can use any more, in small transactions so that no request waits long.
 
 Every rule also checks expiry itself: this job keeps the database small and personal data short-lived.
 """
@@ -15,7 +15,9 @@ _PAUSE: Final = 60
 
 
 async def expire(platform: Platform, clock: Clock) -> int:
-    """Delete everything that has expired; return how many rows."""
+    """End the sessions whose time has come and delete everything that has expired; return how many rows went."""
+    while await platform.transact(lambda store: store.end_timed_out_sessions(now=clock.now(), limit=_BATCH)):
+        pass
     total = 0
     while deleted := await platform.transact(lambda store: store.delete_expired(now=clock.now(), limit=_BATCH)):
         total += deleted

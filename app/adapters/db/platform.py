@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from app.adapters.db.engine import Transactions
-from app.adapters.db.expiry import delete_expired
+from app.adapters.db.expiry import delete_expired, end_timed_out_sessions
 from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import metadata, tenants
 from app.adapters.db.vaults import Vaults
@@ -114,6 +114,10 @@ class SqlPlatformStore:
     def delete_expired(self, *, now: int, limit: int) -> int:
         """Delete up to `limit` rows per table that nothing can use any more; return how many."""
         return delete_expired(self._connection, now=now, limit=limit)
+
+    def end_timed_out_sessions(self, *, now: int, limit: int) -> int:
+        """Record up to `limit` unfinished sessions past their expiry as `expired`; return how many."""
+        return end_timed_out_sessions(self._connection, self._entropy, now=now, limit=limit)
 
 
 class SqlPlatform:
