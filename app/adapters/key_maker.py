@@ -28,7 +28,7 @@ _BACKDATED: Final = 2 * _DAY
 _CA_LIFE: Final = 3650 * _DAY
 _LEAF_LIFE: Final = 825 * _DAY
 _NAME_LENGTH: Final = 64
-"""RFC 5280 appendix A.1: upper bound of common and organization names."""
+"""RFC 5280 appendix A.1: upper bound of common and organization names, which the library counts in octets."""
 
 
 class SoftwareKeyMaker:
@@ -117,10 +117,14 @@ def _signing_key(
 def _name(common_name: str, organization: str) -> x509.Name:
     return x509.Name(
         [
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_NAME_LENGTH]),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization[:_NAME_LENGTH]),
+            x509.NameAttribute(NameOID.COMMON_NAME, _bounded(common_name)),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, _bounded(organization)),
         ]
     )
+
+
+def _bounded(name: str) -> str:
+    return name.encode()[:_NAME_LENGTH].decode(errors="ignore")
 
 
 def _moment(seconds: int) -> datetime.datetime:

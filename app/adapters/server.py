@@ -18,16 +18,19 @@ HEAD_LIMIT: Final = 64 * 1024
 """Octets of a request's line and headers; uvicorn's httptools parser has no limit of its own."""
 HEAD_SECONDS: Final = 10
 """Within which they must have arrived, counted from the connection or the first octet of a later request."""
+BODY_SECONDS: Final = 20
+"""Within which the body must have arrived, counted from the end of the head."""
 
 # RFC 9325 (BCP 195) §4.2: the recommended TLS 1.2 suites, forward-secret and AEAD; TLS 1.3 has only such.
 _TLS_1_2_SUITES: Final = "ECDHE+AESGCM"
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol, which closes connections whose request head is too long or too slow (O-02)."""
+    """Uvicorn's protocol, which closes connections whose request is too long in the head or too slow (O-02)."""
 
     _head_octets = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _body_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Start waiting for the first request."""
@@ -37,6 +40,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._head_arrived()
+        self._body_arrived()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -47,9 +51,19 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._await_head()
 
     def on_headers_complete(self) -> None:
-        """Stop waiting: the head is here."""
+        """Stop waiting for the head and start waiting for the body."""
         self._head_arrived()
+        self._body_timer = self.loop.call_later(BODY_SECONDS, self.transport.close)
+        if not self.url.startswith(b"/"):
+            # RFC 9112 §3.2.2 (M-07): the authority of an absolute target replaces Host.
+            authority = self.url.partition(b"//")[2].partition(b"/")[0]
+            self.headers[:] = [(name, authority if name == b"host" else value) for name, value in self.headers]
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Stop waiting: the body is here."""
+        self._body_arrived()
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Read, and close the connection where the head grows too long."""
@@ -66,6 +80,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _body_arrived(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
 
 
 class _AnnouncingServer(uvicorn.Server):

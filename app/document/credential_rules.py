@@ -20,10 +20,10 @@ from app.document.problem import Finding, Path
 
 RESERVED_SCOPES: Final = frozenset({"openid", "offline_access"})
 
-RESERVED_CLAIMS: Final = frozenset({"iss", "iat", "nbf", "exp", "cnf", "status", "vct", "vct#integrity", "_sd_alg"})
+RESERVED_CLAIMS: Final = frozenset({"iss", "iat", "nbf", "exp", "cnf", "status", "vct", "vct#integrity", "aka_vcts"})
 """Members of the credential itself that the service writes (SD-JWT VC §3.2.2.2, RFC 9901 §4.1.1)."""
 
-NEVER_WITHIN: Final = frozenset({"_sd", "..."})
+NEVER_WITHIN: Final = frozenset({"_sd", "...", "_sd_alg"})
 """RFC 9901 §4.1, §4.2.4.1: never a claim's name, at any level."""
 
 STEP_RESULTS: Final[dict[type, frozenset[str]]] = {LoginStep: frozenset({"username"}), ConfirmStep: frozenset()}

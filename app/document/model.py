@@ -152,7 +152,7 @@ class CredentialConfiguration(Part, frozen=True):
     claims: Annotated[list[Claim], Meta(min_length=1, max_length=200)]
     enabled: bool = True
     validity: Annotated[int, Meta(ge=3600, le=315_360_000)] = 2_592_000
-    """Seconds between `iat` and `exp` of the credential; both are rounded down to the day."""
+    """Seconds between `iat` and `exp` of the credential, taken as whole days; `iat` is the beginning of the day."""
     credentials_per_grant: Annotated[int, Meta(ge=1, le=5)] = 5
 
 

@@ -11,6 +11,7 @@ from app.endpoints.errors import nonce_header
 from app.endpoints.wire import CREDENTIAL_REQUEST_LIMIT, json_answer
 from app.formats import sd_jwt_vc
 from app.interaction.driver import spend_proof
+from app.protocol.claims import CLOCK_SKEW
 from app.protocol.client_auth import recognize
 from app.protocol.credential import (
     PROOF_ALGORITHMS,
@@ -26,8 +27,6 @@ from app.protocol.request import enabled_configuration
 from app.protocol.token import VerifiedAccessToken
 from app.storage import Grant, GrantedCredential, Issuance, TenantStore
 from app.tenancy import Tenancy
-
-_DAY = 86_400
 
 
 class Claimed(Struct, frozen=True):
@@ -83,7 +82,7 @@ def _claim(
     if proof is not None:
         spend_proof(store, proof)
     # OpenID4VCI §13.8 (L-01): a c_nonce works for one issuing request.
-    if not store.spent.spend("c_nonce", key.nonce, expires_at=now + lifetimes.c_nonce):
+    if not store.spent.spend("c_nonce", key.nonce, expires_at=now + lifetimes.c_nonce + CLOCK_SKEW):
         raise Refusal("invalid_nonce", "The key proof needs a current nonce.", reason="c_nonce spent")
     if not store.grants.take_credential(grant, now=now):
         raise _quota_used()
@@ -128,13 +127,13 @@ async def _issue(tenancy: Tenancy, claimed: Claimed) -> str:
     """Make and sign the credential; its times are rounded down to the day, so that they link nothing (CR-14)."""
     configuration = tenancy.document.credentials[claimed.credential.configuration_id]
     signer = tenancy.keys.credentials
-    issued_at = tenancy.clock.now() // _DAY * _DAY
+    issued_at, expires_at = sd_jwt_vc.validity_period(now=tenancy.clock.now(), validity=configuration.validity)
     unsigned = sd_jwt_vc.build(
         claims=claimed.credential.claims,
         vct=configuration.vct,
         issuer=tenancy.issuer,
         issued_at=issued_at,
-        expires_at=issued_at + configuration.validity // _DAY * _DAY,
+        expires_at=expires_at,
         holder_jwk=claimed.key.jwk,
         algorithm=signer.algorithm,
         certificate_chain=signer.certificate_chain,

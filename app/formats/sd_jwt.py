@@ -18,7 +18,7 @@ _MAX_DISCLOSURES: Final = 256
 _MAX_DISCLOSURE_LENGTH: Final = 16_384
 _MAX_DEPTH: Final = 32
 # RFC 9901 §4.2.1, §4.2.4.2; `_sd_alg` (§4.1.1) is reserved at every level, so that none can be taken for it.
-_RESERVED: Final = frozenset({"_sd", "...", "_sd_alg"})
+RESERVED: Final = frozenset({"_sd", "...", "_sd_alg"})
 
 
 class DisclosableClaim(Protocol):
@@ -91,7 +91,7 @@ def _blind(members: Mapping[str, _Node], disclosures: list[str], salt: Callable[
     plain: dict[str, Any] = {}
     digests: list[str] = []
     for name, node in members.items():
-        if name in _RESERVED:
+        if name in RESERVED:
             raise ValueError("a claim has a reserved name")
         if node.children is None:
             _refuse_reserved_names(node.value)
@@ -112,7 +112,7 @@ def _blind(members: Mapping[str, _Node], disclosures: list[str], salt: Callable[
 
 def _refuse_reserved_names(value: Any) -> None:
     if isinstance(value, Mapping):
-        if _RESERVED & value.keys():
+        if RESERVED & value.keys():
             raise ValueError("a claim has a reserved name")
         for member in value.values():
             _refuse_reserved_names(member)
@@ -181,7 +181,7 @@ class _Walk:
         for name, value in members.items():
             if name == "_sd":
                 continue
-            if name in _RESERVED:
+            if name in RESERVED:
                 raise Malformed("claim of a reserved name")
             revealed[name] = self.value(value, depth + 1)
         for entry in digests:
@@ -189,7 +189,7 @@ class _Walk:
             if found is None:
                 continue
             # SD-09, SD-10, SD-11: a name, not reserved, not there yet.
-            if found.name is None or found.name in _RESERVED:
+            if found.name is None or found.name in RESERVED:
                 raise Malformed("disclosure is not an object member's")
             if found.name in revealed:
                 raise Malformed("disclosed claim is there already")

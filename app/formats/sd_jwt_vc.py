@@ -86,11 +86,8 @@ def build(
     return UnsignedCredential(jose.signing_input(header, payload), disclosures)
 
 
-class VerifiedCredential(Struct, frozen=True, kw_only=True):
-    """A credential whose issuer, integrity and times are right; only `verify` makes one.
-
-    Holder binding has not been shown, and `status` has not been looked up.
-    """
+class IntactCredential(Struct, frozen=True, kw_only=True):
+    """A credential whose signature, disclosures and times are right, by whomever it was signed."""
 
     vct: str
     issuer: str | None
@@ -99,6 +96,13 @@ class VerifiedCredential(Struct, frozen=True, kw_only=True):
     holder_jwk: dict[str, Any] | None
     issuer_certificate: x509.Certificate
     header: dict[str, Any]
+
+
+class VerifiedCredential(IntactCredential, frozen=True, kw_only=True):
+    """An intact credential whose issuer's chain leads to a trust anchor; only `verify` makes one.
+
+    Holder binding has not been shown, and `status` has not been looked up.
+    """
 
 
 CLAIMS: Final = ClaimTable(
@@ -117,40 +121,46 @@ CLAIMS: Final = ClaimTable(
 
 
 def verify(
-    credential: str,
-    *,
-    anchors: Sequence[x509.Certificate],
-    algorithms: Collection[str],
-    now: int,
+    credential: str, *, anchors: Sequence[x509.Certificate], algorithms: Collection[str], now: int
 ) -> VerifiedCredential:
     """Verify a credential without key binding: the issuer's chain and signature, every disclosure, the times.
 
     `anchors` are the CAs trusted for this kind of credential. Raises `Malformed` or `jose.BadSignature`.
     """
-    return _verify(credential, anchors=anchors, algorithms=algorithms, now=now)
+    unverified, disclosures, chain = _parse(credential)
+    verify_chain(chain, anchors=anchors, now=now)
+    return VerifiedCredential(**_judge(unverified, disclosures, chain[0], algorithms=algorithms, now=now))
 
 
-def verify_unanchored(credential: str, *, algorithms: Collection[str], now: int) -> VerifiedCredential:
-    """Verify as `verify` does, but not where the issuer's chain leads: anybody may have signed.
+def inspect(credential: str, *, algorithms: Collection[str], now: int) -> IntactCredential:
+    """Judge a credential as `verify` does, but not where the issuer's chain leads.
 
     For a holder who looks at what it was given, never for a credential that is presented to us.
     """
-    return _verify(credential, anchors=None, algorithms=algorithms, now=now)
+    unverified, disclosures, chain = _parse(credential)
+    return IntactCredential(**_judge(unverified, disclosures, chain[0], algorithms=algorithms, now=now))
 
 
-def _verify(
-    credential: str, *, anchors: Sequence[x509.Certificate] | None, algorithms: Collection[str], now: int
-) -> VerifiedCredential:
+def _parse(credential: str) -> tuple[jose.UnverifiedJwt, list[str], list[x509.Certificate]]:
     issuer_jwt, disclosures = split(credential)
     unverified = jose.parse_jwt(issuer_jwt, max_length=_MAX_JWT_LENGTH)
     # SD-24, G-14
     if unverified.header.get("typ") != TYPE:
         raise Malformed("credential is not of type dc+sd-jwt")
     # HAIP §6.1.1 (VC-06, VC-16): the key is the leaf's, whatever else the header names.
-    chain = read_x5c(unverified.header.get("x5c"))
-    if anchors is not None:
-        verify_chain(chain, anchors=anchors, now=now)
-    key = chain[0].public_key()
+    return unverified, disclosures, read_x5c(unverified.header.get("x5c"))
+
+
+def _judge(
+    unverified: jose.UnverifiedJwt,
+    disclosures: list[str],
+    leaf: x509.Certificate,
+    *,
+    algorithms: Collection[str],
+    now: int,
+) -> dict[str, Any]:
+    """Return the members of an `IntactCredential`."""
+    key = leaf.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise Malformed("credential is not signed by an EC key")
     signed = jose.verify_jwt(unverified, key, algorithms=algorithms)
@@ -161,14 +171,14 @@ def _verify(
             raise Malformed(f"{name} is selectively disclosable")
     judge_shape(claims, CLAIMS)
     _judge_times(claims, now)
-    return VerifiedCredential(
-        vct=claims["vct"],
-        issuer=claims.get("iss"),
-        claims=claims,
-        holder_jwk=_holder_jwk(claims.get("cnf")),
-        issuer_certificate=chain[0],
-        header=signed.header,
-    )
+    return {
+        "vct": claims["vct"],
+        "issuer": claims.get("iss"),
+        "claims": claims,
+        "holder_jwk": _holder_jwk(claims.get("cnf")),
+        "issuer_certificate": leaf,
+        "header": signed.header,
+    }
 
 
 def split(credential: str) -> tuple[str, list[str]]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from app.interaction.machine import TERMINAL, Event, Status, move
 from app.interaction.plan import collect_claims, is_web_step, make_plan
 from app.protocol import offer
+from app.protocol.claims import CLOCK_SKEW
 from app.protocol.client_auth import AuthenticatedClient, recognize
 from app.protocol.digest import digest
 from app.protocol.dpop import DpopProof
@@ -85,7 +86,9 @@ def _spend_issuer_state(tenancy: Tenancy, store: TenantStore, issuer_state: str)
     # OpenID4VCI §5.1.3 (OFR-13, L-28): one of our offers, of this tenant, once; it carries no rights.
     lifetime = offer.ISSUER_STATE_LIFETIME
     live = tenancy.is_live_nonce("issuer_state", issuer_state, lifetime=lifetime)
-    if not live or not store.spent.spend("issuer_state", issuer_state, expires_at=tenancy.clock.now() + lifetime):
+    if not live or not store.spent.spend(
+        "issuer_state", issuer_state, expires_at=tenancy.clock.now() + lifetime + CLOCK_SKEW
+    ):
         raise Refusal("invalid_request", "issuer_state is not valid here.")
 
 

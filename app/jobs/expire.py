@@ -1,6 +1,7 @@
-"""Ends sessions whose time has come and deletes what nothing can use any more, in small transactions so that no request waits long.
+"""Ends sessions whose time has come and deletes what nothing can use any more, in small transactions.
 
-Every rule also checks expiry itself: this job keeps the database small and personal data short-lived.
+No request waits long for it, and none depends on it: every rule also checks expiry itself. The job keeps the database
+small and personal data short-lived.
 """
 
 import asyncio

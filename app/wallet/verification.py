@@ -45,8 +45,9 @@ def verify_credential(
     """
     algorithms = jose.ALGORITHMS.keys()
     try:
+        found: sd_jwt_vc.IntactCredential
         if anchors is None:
-            found = sd_jwt_vc.verify_unanchored(credential, algorithms=algorithms, now=now)
+            found = sd_jwt_vc.inspect(credential, algorithms=algorithms, now=now)
         else:
             found = sd_jwt_vc.verify(credential, anchors=anchors, algorithms=algorithms, now=now)
     except (Malformed, jose.BadSignature) as error:

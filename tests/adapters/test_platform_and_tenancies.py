@@ -221,6 +221,8 @@ async def test_what_has_expired_is_deleted_and_nothing_else(database: OpenedData
     await database.write(tenant, fill)
 
     async def expire(after: int) -> int:
+        now = NOW + after + MARGIN
+        await database.platform.transact(lambda store: store.end_timed_out_sessions(now=now, limit=100))
         return await database.platform.transact(lambda store: store.delete_expired(now=NOW + after + MARGIN, limit=100))
 
     async def found() -> list[bool]:

@@ -1,0 +1,134 @@
+"""Bringing databases to the current schema, and seeing where one differs."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Connection, text
+
+from app.adapters.db import migrate
+from app.adapters.db.engine import open_engine
+from app.cli import vestibule
+from app.protocol.refusal import Refusal
+
+Statements = list[str] | dict[str, list[str]]
+"""The same for both databases, or by the dialect's name."""
+
+DROPPED_CHECK: Statements = {
+    "sqlite": [
+        "PRAGMA writable_schema = ON",
+        """UPDATE sqlite_master SET sql = replace(sql,
+           'CONSTRAINT ck_grants_quota CHECK (credentials_issued BETWEEN 0 AND credentials_allowed), ', '')
+           WHERE name = 'grants'""",
+    ],
+    "postgresql": ["ALTER TABLE grants DROP CONSTRAINT ck_grants_quota"],
+}
+DROPPED_TRIGGER: Statements = {
+    "sqlite": ["DROP TRIGGER sessions_updated_at"],
+    "postgresql": ["DROP TRIGGER sessions_updated_at ON sessions"],
+}
+DROPPED_INDEX = ["DROP INDEX ix_grants_expires_at"]
+ADDED_COLUMN = ["ALTER TABLE grants ADD COLUMN note VARCHAR(10)"]
+DISABLED_TRIGGER: Statements = {
+    "sqlite": ["DROP TRIGGER sessions_updated_at"],
+    "postgresql": ["ALTER TABLE sessions DISABLE TRIGGER sessions_updated_at"],
+}
+
+
+async def execute(url: str, statements: Statements) -> None:
+    def work(connection: Connection) -> None:
+        for statement in statements if isinstance(statements, list) else statements[connection.dialect.name]:
+            connection.execute(text(statement))
+
+    transactions = await open_engine(url)
+    await transactions.write(work)
+    await transactions.close()
+
+
+async def test_an_empty_database_is_upgraded_once(empty_database_url: str) -> None:
+    assert await migrate.current(empty_database_url) is None
+    assert await migrate.check(empty_database_url) != []
+    assert await migrate.upgrade(empty_database_url) is None
+    assert await migrate.current(empty_database_url) == migrate.newest()
+    assert await migrate.check(empty_database_url) == []
+    assert await migrate.upgrade(empty_database_url) == migrate.newest()
+
+
+async def test_parallel_first_upgrades(empty_database_url: str) -> None:
+    python = """if True:
+        import asyncio, sys
+        from app.adapters.db import migrate
+        print(asyncio.run(migrate.upgrade(sys.argv[1])))
+    """
+    command = [sys.executable, "-c", python, empty_database_url]
+    processes = [
+        await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+        for _ in range(3)
+    ]
+    outputs = await asyncio.gather(*(process.communicate() for process in processes))
+    assert [error for _, error in outputs] == [b""] * 3
+    assert sorted(output.strip() for output, _ in outputs) == [b"0001", b"0001", b"None"]
+    assert await migrate.check(empty_database_url) == []
+
+
+async def test_a_failing_upgrade_leaves_nothing(empty_database_url: str) -> None:
+    table = ["CREATE TABLE users (name VARCHAR(10))"]
+    await execute(empty_database_url, table)
+    with pytest.raises(Exception, match="users"):
+        await migrate.upgrade(empty_database_url)
+    assert await migrate.current(empty_database_url) is None
+    await execute(empty_database_url, ["DROP TABLE users"])
+    assert await migrate.upgrade(empty_database_url) is None
+
+
+@pytest.mark.parametrize(
+    ("statements", "named"),
+    [
+        (DROPPED_CHECK, "grants"),
+        (DROPPED_TRIGGER, "sessions_updated_at"),
+        (DISABLED_TRIGGER, "sessions_updated_at"),
+        (DROPPED_INDEX, "ix_grants_expires_at"),
+        (ADDED_COLUMN, "grants"),
+    ],
+    ids=["CHECK", "trigger", "disabled trigger", "index", "column"],
+)
+async def test_check_names_what_differs(empty_database_url: str, statements: Statements, named: str) -> None:
+    await migrate.upgrade(empty_database_url)
+    await execute(empty_database_url, statements)
+    differences = await migrate.check(empty_database_url)
+    assert len(differences) == 1
+    assert named in differences[0]
+
+
+async def test_only_the_embedded_default_upgrades_itself(empty_database_url: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        await migrate.ensure_schema(empty_database_url, embedded=False)
+    assert "vestibule db upgrade" in refused.value.reason
+    assert await migrate.current(empty_database_url) is None
+    await migrate.ensure_schema(empty_database_url, embedded=True)
+    await migrate.ensure_schema(empty_database_url, embedded=False)
+    newer = ["UPDATE alembic_version SET version_num = '9999'"]
+    await execute(empty_database_url, newer)
+    with pytest.raises(Refusal):
+        await migrate.ensure_schema(empty_database_url, embedded=False)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "new folder" / "v.db"
+
+    def run(*words: str) -> tuple[int, str]:
+        environment = {"VESTIBULE_DATABASE__URL": f"sqlite:///{file}"}
+        result = CliRunner().invoke(vestibule, ["db", *words], env=environment)
+        return result.exit_code, result.output
+
+    assert run("current") == (0, "empty\n")
+    assert not file.exists()
+    code, output = run("check")
+    assert code == 1
+    assert "vestibule db upgrade" in output
+    assert run("upgrade") == (0, "upgraded: empty to 0001\n")
+    assert run("upgrade") == (0, "nothing to do: 0001\n")
+    assert run("current") == (0, "0001\n")
+    assert run("check") == (0, "the database is as it should be: 0001\n")

@@ -1,0 +1,142 @@
+"""The tables themselves: tenant first everywhere, an index for every look-up, the migrations make just these."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Delete, Executable, Select, Table, Update, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ClauseElement
+from sqlalchemy.types import Boolean, Integer, LargeBinary
+
+import app.adapters.db
+from app.adapters.db import expiry, migrate, platform
+from app.adapters.db.catalogue import catalogue
+from app.adapters.db.tables import metadata, tenants
+from tests.support.database import OpenedDatabase, opened
+
+TABLES = list(metadata.tables.values())
+
+
+@pytest.mark.rule("M-01", "M-10")
+@pytest.mark.parametrize("table", TABLES, ids=str)
+def test_every_key_begins_with_the_tenant(table: Table) -> None:
+    keys = [table.primary_key, *(one for one in table.constraints if type(one).__name__ == "UniqueConstraint")]
+    for key in keys:
+        if table is not tenants or key is table.primary_key:
+            assert next(iter(key.columns)).name == "tenant_id"
+    for foreign_key in table.foreign_key_constraints:
+        pairs = [(element.parent.name, element.column.name) for element in foreign_key.elements]
+        assert pairs[0] == ("tenant_id", "tenant_id")
+        assert {target for _, target in pairs} == set(foreign_key.referred_table.primary_key.columns.keys())
+
+
+@pytest.mark.parametrize("table", TABLES, ids=str)
+def test_times_are_numbers_and_expiry_is_indexed(table: Table) -> None:
+    for column in table.columns:
+        if column.name.endswith("_at"):
+            assert str(column.type) == "BIGINT"
+    if "expires_at" in table.columns:
+        assert ["expires_at"] in [list(index.columns.keys()) for index in table.indexes]
+
+
+def statements() -> Iterator[tuple[str, Select[Any] | Update | Delete]]:
+    """Yield every prebuilt statement of the repositories that looks something up."""
+    for module_info in pkgutil.iter_modules(app.adapters.db.__path__):
+        module = importlib.import_module(f"app.adapters.db.{module_info.name}")
+        for name, value in vars(module).items():
+            if isinstance(value, Select | Update | Delete):
+                yield f"{module_info.name}.{name}", value
+    yield from ((f"expiry of {one.table}", one) for one in expiry._STATEMENTS)
+    yield from ((f"deletion of {one.table}", one) for one in platform._DELETE_ROWS)
+
+
+STATEMENTS = dict(statements())
+READS_EVERYTHING = {"platform._ALIVE"}
+"""The list of tenants; for the command and the admin API only."""
+
+
+class _Explained(Executable, ClauseElement):
+    inherit_cache = False
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self.statement = statement
+
+
+@compiles(_Explained, "sqlite")
+def _explained_on_sqlite(element: _Explained, compiler: Any, **words: Any) -> str:
+    return "EXPLAIN QUERY PLAN " + compiler.process(element.statement, **words)  # type: ignore[no-any-return]
+
+
+@compiles(_Explained, "postgresql")
+def _explained_on_postgresql(element: _Explained, compiler: Any, **words: Any) -> str:
+    return "EXPLAIN " + compiler.process(element.statement, **words)  # type: ignore[no-any-return]
+
+
+def plan(connection: Connection, statement: Any) -> str:
+    examples = {LargeBinary: b"x" * 32, Boolean: True, Integer: 1}
+    compiled = statement.compile(dialect=connection.dialect)
+    binds = {
+        name: next((example for type_, example in examples.items() if isinstance(bind.type, type_)), "x")
+        for name, bind in compiled.binds.items()
+        if bind.required
+    }
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+    return "\n".join(str(row) for row in connection.execute(_Explained(statement), binds))
+
+
+def test_every_repository_is_looked_at() -> None:
+    assert len(STATEMENTS) > 50
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS.keys() - READS_EVERYTHING))
+async def test_every_look_up_is_indexed(database: OpenedDatabase, name: str) -> None:
+    found = await database.sql(lambda connection: plan(connection, STATEMENTS[name]))
+    assert re.search(r"SEARCH|Index", found), found
+    assert not re.search(r"\bSCAN\b|Seq Scan", found), found
+
+
+async def test_an_unindexed_look_up_would_be_seen(database: OpenedDatabase) -> None:
+    unindexed = tenants.select().where(tenants.c.status == "active")
+    found = await database.sql(lambda connection: plan(connection, unindexed))
+    assert re.search(r"\bSCAN\b|Seq Scan", found)
+
+
+async def test_the_migrations_make_these_tables(database: OpenedDatabase) -> None:
+    def differences(connection: Connection) -> Any:
+        return compare_metadata(MigrationContext.configure(connection), metadata)
+
+    assert await database.sql(differences) == []
+
+
+async def test_the_migrations_make_these_constraints(empty_database_url: str, tmp_path: Any) -> None:
+    """CHECK constraints included, which Alembic's comparison leaves out."""
+
+    def parts(connection: Connection) -> dict[str, Any]:
+        found = {
+            name: definition
+            for name, definition in catalogue(connection).items()
+            if "alembic_version" not in name and not name.startswith(("trigger", "function"))
+        }
+        # SQLite keeps the statement; the order of a table's constraints is no difference.
+        return {name: sorted(re.split(r", (?=CONSTRAINT)|(?= \)$)", text)) for name, text in found.items()}
+
+    def made_from_metadata(connection: Connection) -> dict[str, Any]:
+        metadata.create_all(connection)
+        made = parts(connection)
+        metadata.drop_all(connection)
+        return made
+
+    async with opened(empty_database_url) as database:
+        expected = await database.sql(made_from_metadata)
+    await migrate.upgrade(empty_database_url)
+    async with opened(empty_database_url) as database:
+        migrated = await database.sql(parts)
+    assert len(expected) > 25
+    assert migrated == expected

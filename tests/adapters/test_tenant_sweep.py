@@ -1,0 +1,127 @@
+"""Every repository method, called as one tenant on another's rows, sees nothing and changes nothing there."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
+
+from app.adapters.db.store import SqlTenantStore
+from app.adapters.db.tables import metadata
+from app.interaction.machine import Status
+from app.protocol.digest import digest
+from app.storage import AuditEvent
+from tests.support import records
+from tests.support.database import OpenedDatabase
+from tests.support.records import NOW
+
+EVENT = AuditEvent(event_id="event-1", occurred_at=NOW, kind="issued", subject="grant-1")
+
+# Method → the call with A's identifiers and what the other tenant gets: a value, or an exception.
+CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
+    "sessions.create": (lambda s: s.sessions.create(records.session()), None),
+    "sessions.by_request_uri": (lambda s: s.sessions.by_request_uri(digest("request uri")), None),
+    "sessions.by_id": (lambda s: s.sessions.by_id("session-1"), None),
+    "sessions.advance": (
+        lambda s: s.sessions.advance(
+            records.session(), status=Status.FAILED, step_index=1, completed_steps={}, now=NOW
+        ),
+        False,
+    ),
+    "browser_flows.create": (lambda s: s.browser_flows.create(records.flow(flow_id="new")), IntegrityError),
+    "browser_flows.by_cookie": (lambda s: s.browser_flows.by_cookie(digest("cookie")), None),
+    "browser_flows.advance": (
+        lambda s: s.browser_flows.advance(records.flow(), step_index=1, user_id=None, results={}),
+        False,
+    ),
+    "browser_flows.end_all": (lambda s: s.browser_flows.end_all("session-1"), None),
+    "codes.create": (lambda s: s.codes.create(records.code()), None),
+    "codes.by_digest": (lambda s: s.codes.by_digest(digest("code")), None),
+    "codes.spend": (lambda s: s.codes.spend(records.code(), grant_id="grant-1", now=NOW), False),
+    "grants.create": (lambda s: s.grants.create(records.grant()), None),
+    "grants.by_id": (lambda s: s.grants.by_id("grant-1"), None),
+    "grants.revoke": (lambda s: s.grants.revoke("grant-1", now=NOW), False),
+    "grants.take_credential": (lambda s: s.grants.take_credential(records.grant(), now=NOW), False),
+    "grants.record_issuance": (lambda s: s.grants.record_issuance(records.issuance()), IntegrityError),
+    "grants.create_access_token": (lambda s: s.grants.create_access_token(records.access_token()), IntegrityError),
+    "grants.access_token": (lambda s: s.grants.access_token("token-1"), None),
+    "spent.spend": (lambda s: s.spent.spend("c_nonce", "value", expires_at=NOW), True),
+    "users.by_username": (lambda s: s.users.by_username("erika"), None),
+    "users.by_id": (lambda s: s.users.by_id("user-1"), None),
+    "users.all": (lambda s: s.users.all(), []),
+    "users.demo_hints": (lambda s: s.users.demo_hints(), []),
+    "users.replace_all": (lambda s: s.users.replace_all([]), None),
+    "users.count_login_attempt": (
+        lambda s: s.users.count_login_attempt("erika", now=NOW, limit=1, window=900),
+        True,
+    ),
+    "users.clear_login_attempts": (lambda s: s.users.clear_login_attempts("erika"), None),
+    "clients.by_id": (lambda s: s.clients.by_id("wallet"), None),
+    "clients.replace_all": (lambda s: s.clients.replace_all([]), None),
+    "signing_keys.all": (lambda s: s.signing_keys.all(), []),
+    "signing_keys.add": (lambda s: s.signing_keys.add(records.signing_key()), None),
+    "signing_keys.retire": (lambda s: s.signing_keys.retire("key-1", now=NOW), False),
+    "documents.current": (lambda s: s.documents.current(), LookupError),
+    "documents.add": (lambda s: s.documents.add(records.document("B"), now=NOW, fingerprint=b"f"), 1),
+    "documents.fingerprint": (lambda s: s.documents.fingerprint(b"source") != FINGERPRINT[0], True),
+    "documents.current_fingerprint": (lambda s: s.documents.current_fingerprint(), None),
+    "audit.append": (lambda s: s.audit.append(EVENT), None),
+}
+FINGERPRINT: list[bytes] = []
+
+
+def methods() -> Iterator[str]:
+    """Yield every public method of every repository as `repository.method`."""
+    for name, member in vars(SqlTenantStore).items():
+        if isinstance(member, cached_property):
+            repository = inspect.signature(member.func).return_annotation
+            for method, _ in inspect.getmembers(repository, inspect.isfunction):
+                if not method.startswith("_"):
+                    yield f"{name}.{method}"
+
+
+def fill(store: Any) -> None:
+    store.sessions.create(records.session())
+    store.browser_flows.create(records.flow())
+    store.codes.create(records.code())
+    store.grants.create(records.grant())
+    store.grants.create_access_token(records.access_token())
+    store.grants.record_issuance(records.issuance())
+    store.spent.spend("c_nonce", "value", expires_at=NOW)
+    store.users.replace_all([records.user()])
+    store.users.count_login_attempt("erika", now=NOW, limit=1, window=900)
+    store.clients.replace_all([records.client()])
+    store.signing_keys.add(records.signing_key())
+    FINGERPRINT[:] = [store.documents.fingerprint(b"source")]
+    store.documents.add(records.document(), now=NOW, fingerprint=FINGERPRINT[0])
+    store.audit.append(EVENT)
+
+
+def rows_of(tenant_id: str) -> Callable[[Connection], dict[str, list[Any]]]:
+    return lambda connection: {
+        table.name: list(connection.execute(select(table).where(table.c.tenant_id == tenant_id)))
+        for table in metadata.sorted_tables
+    }
+
+
+def test_no_method_is_left_out() -> None:
+    assert sorted(methods()) == sorted(CASES)
+
+
+@pytest.mark.rule("M-01", "M-03", "M-09")
+@pytest.mark.parametrize("method", CASES)
+async def test_another_tenant_sees_and_changes_nothing(database: OpenedDatabase, method: str) -> None:
+    a, b = await database.make_tenant("a"), await database.make_tenant("b")
+    await database.write(a, fill)
+    before = await database.sql(rows_of(a.tenant_id))
+    assert all(before.values())
+    call, expected = CASES[method]
+    if isinstance(expected, type) and issubclass(expected, Exception):
+        with pytest.raises(expected):
+            await database.write(b, call)
+    else:
+        assert await database.write(b, call) == expected
+    assert await database.sql(rows_of(a.tenant_id)) == before
