@@ -23,18 +23,20 @@ from app.adapters.passwords import Argon2Passwords
 from app.adapters.system import SystemClock, SystemEntropy
 from app.adapters.vault import MasterKeys
 from app.document.model import ConfirmStep, LoginStep
+from app.document.unsafe import unsafe_choices
 from app.endpoints import authorize, credential, health, jwks, metadata, nonce, par, token
 from app.endpoints.boundary import Boundary
 from app.endpoints.deps import DEPENDENCIES, RESOURCE_DEPENDENCIES
 from app.endpoints.errors import EXCEPTION_HANDLERS
 from app.interaction.browser import BrowserLeg
 from app.jobs.expire import expiring
-from app.pages.render import STYLES, STYLES_PATH
+from app.pages.render import ICON, ICON_PATH, STYLES, STYLES_PATH
 from app.ports import Clock, Database, Entropy, KeyMaker, Passwords, Platform
 from app.settings import Settings
 from app.steps import WebSteps
 from app.steps.confirm import Confirm
 from app.steps.login import Login
+from app.storage import PlatformStore
 from app.tenancy import Tenancies
 
 
@@ -106,13 +108,14 @@ def build(
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with open_service(settings, clock=clock, entropy=entropy, passwords=passwords) as opening:
             opened.append(opening)
+            await _name_unsafe_choices(opening)
             async with expiring(opening.platform, opening.clock, structlog.get_logger("jobs")):
                 yield
 
     app = Litestar(
         [
             *_wallet_facing(),
-            Router("/", route_handlers=[health.healthz, health.readyz, styles]),
+            Router("/", route_handlers=[health.healthz, health.readyz, styles, icon]),
         ],
         dependencies={
             "tenancies": Provide(lambda: service().tenancies, sync_to_thread=False),
@@ -130,6 +133,17 @@ def build(
     boundary = Boundary(app.asgi_handler, public_url=settings.public_url, tenancies=lambda: service().tenancies)
     app.asgi_handler = cast("ASGIApp", RequestLog(boundary, clock or SystemClock(), entropy or SystemEntropy()))
     return app
+
+
+async def _name_unsafe_choices(service: Service) -> None:
+    """Say in the start-up log which tenants chose something weaker than the default."""
+
+    def choices(store: PlatformStore) -> list[tuple[str, str]]:
+        documents = [(head.slug, store.tenant(head.tenant_id).documents.current()[1]) for head in store.tenants()]
+        return [(slug, choice) for slug, document in documents for choice in unsafe_choices(document)]
+
+    for slug, choice in await service.platform.transact(choices):
+        structlog.get_logger("server").warning("unsafe tenant setting", tenant=slug, setting=choice)
 
 
 def _wallet_facing() -> list[Router]:
@@ -161,8 +175,18 @@ def _web_steps(service: Service) -> WebSteps:
 @get(STYLES_PATH)
 async def styles() -> Response[bytes]:
     """Return the pages' style sheet."""
+    return _static(STYLES, MediaType.CSS)
+
+
+@get(ICON_PATH)
+async def icon() -> Response[bytes]:
+    """Return the pages' icon."""
+    return _static(ICON, "image/svg+xml")
+
+
+def _static(content: bytes, media_type: str) -> Response[bytes]:
     return Response(
-        STYLES,
-        media_type=MediaType.CSS,
+        content,
+        media_type=media_type,
         headers={"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"},
     )

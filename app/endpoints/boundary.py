@@ -14,7 +14,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.endpoints.errors import answer_refusal
-from app.pages.render import STYLES_PATH
+from app.pages.render import ICON_PATH, STYLES_PATH
 from app.protocol.refusal import Refusal
 from app.tenancy import Tenancies
 
@@ -22,7 +22,7 @@ _URL_LIMIT: Final = 8 * 1024
 _HEADER_LIMIT: Final = 64 * 1024
 _CANONICAL_PATH: Final = re.compile(rb"/|(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
 _ONCE: Final = (b"host", b"authorization", b"dpop", b"content-type", b"content-encoding", b"cookie")
-_ANY_HOST: Final = ("/healthz", "/readyz", STYLES_PATH)
+_ANY_HOST: Final = ("/healthz", "/readyz", STYLES_PATH, ICON_PATH)
 """The same at every host: asked by machines that know no name of ours, and by the pages of every tenant."""
 
 OWN_ORIGIN: Final = "~"

@@ -221,19 +221,31 @@ def _reached_at(redirect_uri: str) -> str:
 
 
 def _shown(credential: PlannedCredential, user: StoredUser | None, results: Mapping[str, Any]) -> ShownCredential:
-    values: dict[tuple[str, ...], Any] = {}
-    if user is not None:
-        values = {c.path: c.value for c in collect_claims(credential, user_claims=user.claims, step_results=results)}
+    """Return a credential by the names of its claims, or for a known person by those that have a value."""
+    values = _values(credential, user, results)
     return ShownCredential(
         name=credential.name,
         claims=[
             ShownClaim(
                 name=claim.display[0].name if claim.display else _label(claim.path),
-                value=_as_text(values[tuple(claim.path)]) if tuple(claim.path) in values else None,
+                value=None if values is None else _as_text(values[tuple(claim.path)]),
             )
             for claim in credential.claims
+            if values is None or tuple(claim.path) in values
         ],
     )
+
+
+def _values(
+    credential: PlannedCredential, user: StoredUser | None, results: Mapping[str, Any]
+) -> dict[tuple[str, ...], Any] | None:
+    if user is None:
+        return None
+    try:
+        return {c.path: c.value for c in collect_claims(credential, user_claims=user.claims, step_results=results)}
+    except Refusal:
+        # A mandatory claim is absent. The wallet learns it when the person goes on; a page that fails tells nobody.
+        return None
 
 
 def _label(path: Sequence[str]) -> str:

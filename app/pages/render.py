@@ -14,10 +14,13 @@ from app.steps import Page
 _HERE: Final = Path(__file__).parent
 STYLES: Final = (_HERE / "vestibule.css").read_bytes()
 STYLES_PATH: Final = "/static/vestibule.css"
+ICON: Final = (_HERE / "vestibule.svg").read_bytes()
+ICON_PATH: Final = "/static/vestibule.svg"
 
 _templates = Environment(
     loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, auto_reload=False
 )
+_templates.globals |= {"styles": STYLES_PATH, "icon": ICON_PATH}
 
 PAGE_HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -44,7 +47,6 @@ def step_page(
 ) -> Response[bytes]:
     """Return the page of a step; its form may post here and be redirected to this session's wallet, nowhere else."""
     text = _templates.get_template(page.template).render(
-        styles=STYLES_PATH,
         tenant=tenant[0],
         action=action,
         hidden=hidden,
@@ -58,7 +60,7 @@ def step_page(
 
 def error_page(text: str, *, status: int, request_id: str) -> Response[bytes]:
     """Return the page of an error that cannot safely be sent to a wallet."""
-    rendered = _templates.get_template("error.html").render(styles=STYLES_PATH, text=text, request_id=request_id)
+    rendered = _templates.get_template("error.html").render(text=text, request_id=request_id)
     return _response(rendered, status, form_action="'none'")
 
 

@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Delete, Executable, Select, Table, Update, text
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.expression import ClauseElement
-from sqlalchemy.types import Boolean, Integer, LargeBinary
+from sqlalchemy import Connection, Delete, Select, Table, Update, text
+from sqlalchemy.types import Boolean, Integer, LargeBinary, NullType
 
 import app.adapters.db
 from app.adapters.db import expiry, migrate, platform
@@ -61,34 +59,21 @@ READS_EVERYTHING = {"platform._ALIVE"}
 """The list of tenants; for the command and the admin API only."""
 
 
-class _Explained(Executable, ClauseElement):
-    inherit_cache = False
-
-    def __init__(self, statement: ClauseElement) -> None:
-        self.statement = statement
-
-
-@compiles(_Explained, "sqlite")
-def _explained_on_sqlite(element: _Explained, compiler: Any, **words: Any) -> str:
-    return "EXPLAIN QUERY PLAN " + compiler.process(element.statement, **words)  # type: ignore[no-any-return]
-
-
-@compiles(_Explained, "postgresql")
-def _explained_on_postgresql(element: _Explained, compiler: Any, **words: Any) -> str:
-    return "EXPLAIN " + compiler.process(element.statement, **words)  # type: ignore[no-any-return]
-
-
 def plan(connection: Connection, statement: Any) -> str:
-    examples = {LargeBinary: b"x" * 32, Boolean: True, Integer: 1}
+    examples = {LargeBinary: b"x" * 32, Boolean: True, Integer: 1, NullType: 1}
     compiled = statement.compile(dialect=connection.dialect)
     binds = {
         name: next((example for type_, example in examples.items() if isinstance(bind.type, type_)), "x")
         for name, bind in compiled.binds.items()
         if bind.required
     }
+    expanded = compiled.construct_expanded_state(binds)
+    explain = "EXPLAIN QUERY PLAN"
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL enable_seqscan = off"))
-    return "\n".join(str(row) for row in connection.execute(_Explained(statement), binds))
+        explain = "EXPLAIN"
+    values = tuple(expanded.positional_parameters)
+    return "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {expanded.statement}", values))
 
 
 def test_every_repository_is_looked_at() -> None:

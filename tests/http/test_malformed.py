@@ -42,6 +42,7 @@ ENDPOINTS = [
     Endpoint("GET", "/healthz", None, "oauth"),
     Endpoint("GET", "/readyz", None, "oauth"),
     Endpoint("GET", "/static/vestibule.css", None, "oauth"),
+    Endpoint("GET", "/static/vestibule.svg", None, "oauth"),
     Endpoint("POST", "/{tenant:str}/par", "form", "oauth"),
     Endpoint("GET", "/{tenant:str}/authorize", None, "page"),
     Endpoint("POST", "/{tenant:str}/authorize/answer", "form", "page"),

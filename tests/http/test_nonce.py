@@ -58,9 +58,7 @@ def test_it_is_offered_because_proofs_need_it(wallet: RawWallet) -> None:
 def test_its_dpop_nonce_is_good_for_the_credential_endpoint(wallet: RawWallet) -> None:
     token = wallet.access_token()
     answer = wallet.http.post(f"{wallet.issuer}/nonce")
-    proof = wallet.dpop(
-        "POST", f"{wallet.issuer}/credential", access_token=token, nonce=answer.headers["DPoP-Nonce"]
-    )
+    proof = wallet.dpop("POST", f"{wallet.issuer}/credential", access_token=token, nonce=answer.headers["DPoP-Nonce"])
     proofs = {"jwt": [wallet.key_proof(answer.json()["c_nonce"])]}
     # The very first request: no second try with another nonce.
     assert wallet.credential(token, {"proofs": proofs}, dpop=proof).status_code == 200

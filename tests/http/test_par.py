@@ -186,7 +186,7 @@ def test_a_repeated_parameter_is_refused(server: RunningServer, wallet: RawWalle
 
 
 @pytest.mark.rule("G-07")
-def test_an_empty_parameter_is_as_good_as_absent(server: RunningServer, wallet: RawWallet) -> None:
+def test_an_empty_parameter_is_as_good_as_absent(wallet: RawWallet) -> None:
     empty = dict.fromkeys(["request_uri", "request", "resource", "authorization_details", "dpop_jkt", "state"], "")
     assert wallet.push(empty, dpop=False).status_code == 201
 

@@ -1,0 +1,70 @@
+"""The service over real sockets on either database, as a fixture for any folder."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from app.adapters.db.migrate import upgrade
+from app.document.model import TenantDocument
+from tests.support.database import KINDS
+from tests.support.documents import document, other_tenant
+from tests.support.fakes import FixedClock
+from tests.support.postgres import PostgresServer
+from tests.support.server import RunningServer, free_port, running_server, settings_for
+
+T = TypeVar("T")
+
+
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in a thread of its own: this thread's event loop may be running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+@contextmanager
+def migrated_database(request: pytest.FixtureRequest, kind: str, folder: Path) -> Iterator[str]:
+    """Give the URL of a migrated database of its own."""
+    if kind == "sqlite":
+        url = f"sqlite:///{folder / 'vestibule.db'}"
+        run_apart(upgrade(url))
+        yield url
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres_server")
+    url = run_apart(postgres.create_database())
+    yield url
+    run_apart(postgres.drop_database(url))
+
+
+@contextmanager
+def serving(
+    request: pytest.FixtureRequest,
+    kind: str,
+    folder: Path,
+    *documents: TenantDocument,
+    tls: tuple[Path, Path] | None = None,
+    clock: FixedClock | None = None,
+) -> Iterator[RunningServer]:
+    """Serve on a database of its own; without documents, the two usual tenants."""
+    with migrated_database(request, kind, folder) as url:
+        settings = settings_for(url, folder, port=free_port(), tls=tls)
+        with running_server(settings, documents or (document(), other_tenant()), clock=clock) as running:
+            yield running
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def either_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A service with the two usual tenants, once on SQLite and once on PostgreSQL, shared by a module."""
+    with serving(request, request.param, tmp_path_factory.mktemp("either")) as running:
+        yield running
+
+
+@pytest.fixture(params=KINDS)
+def own_either_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningServer]:
+    """The same for one test: its clock may be moved, its tenants changed."""
+    with serving(request, request.param, tmp_path) as running:
+        yield running
