@@ -112,7 +112,7 @@ class Grant(Struct, frozen=True, kw_only=True):
     user_id: str | None
     dpop_jkt: str | None
     authorization: Authorization | None
-    """None once erased (`Grants.erase_exhausted`)."""
+    """None once the grant can issue no more: revoked, or its last credential taken."""
     credentials_issued: int = 0
     credentials_allowed: int
     created_at: int
@@ -459,6 +459,12 @@ class PlatformStore(Protocol):
 
     def delete(self, tenant_id: str, *, now: int) -> None:
         """Destroy a tenant's data keys and rows; its slug stays taken."""
+        ...
+
+    def rewrap_data_keys(self) -> int:
+        """Wrap by the first master key what another of them wraps; return how many data keys. Needed once before an
+        old master key is taken off the list.
+        """
         ...
 
     def tenant(self, tenant_id: str) -> TenantStore:

@@ -64,8 +64,8 @@ class Boundary:
         names = [name for name, _ in scope["headers"]]
         for once in _ONCE:
             if names.count(once) > 1:
-                # RFC 9449 §4.3 item 1 (DP-01)
-                code = "invalid_dpop_proof" if once == b"dpop" else "invalid_request"
+                # RFC 9449 §4.3 item 1 (DP-01), §7.2 (DP-25)
+                code = {b"dpop": "invalid_dpop_proof", b"authorization": "two_tokens"}.get(once, "invalid_request")
                 raise Refusal(code, f"The header {once.decode()} is repeated.")
 
     def _check_path(self, scope: Any) -> None:

@@ -40,6 +40,7 @@ _FRAMEWORK: Final = {404: "not_found", 405: "method_not_allowed", 413: "payload_
 
 _INTERNAL: Final = frozenset(
     {
+        "two_tokens",
         "not_found",
         "method_not_allowed",
         "payload_too_large",
@@ -96,9 +97,11 @@ def answer_unforeseen(request: Request[Any, Any, Any], exception: Exception) -> 
 
 
 def _endpoint_of(path: str) -> str:
-    """Return the first segment after the tenant's."""
-    segments = path.split("/")
-    return segments[2] if len(segments) > 2 else ""
+    """Return the first segment after the tenant's, or the first where a tenant's own origin was addressed.
+
+    No slug is the name of an endpoint (`RESERVED_SLUGS`), so the boundary need not know yet which of the two it is.
+    """
+    return next((segment for segment in path.split("/")[1:3] if segment in ("authorize", "credential")), "")
 
 
 def _oauth_answer(request: Request[Any, Any, Any], code: str, text: str) -> Response[bytes]:
@@ -124,7 +127,7 @@ def _resource_answer(request: Request[Any, Any, Any], code: str, text: str) -> R
         return _error(code, text, 403 if code == "insufficient_scope" else 401, headers)
     # OpenID4VCI §8.3.1.2 (CR-09): never `invalid_request`, but for two kinds of token at once (RFC 9449 §7.2, DP-25).
     if code == "two_tokens":
-        return _error("invalid_request", text, 400, {})
+        return _error("invalid_request", text, 400, {"WWW-Authenticate": _challenge(error="invalid_request")})
     malformed = code == "invalid_request" or code in _INTERNAL
     return _error("invalid_credential_request" if malformed else code, text, _STATUS.get(code, 400), {})
 

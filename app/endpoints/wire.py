@@ -28,9 +28,7 @@ HttpRequest = Request[Any, Any, Any]
 async def read_form(request: HttpRequest) -> dict[str, str]:
     """Return the fields of a form body (G-10). Raises `Refusal("invalid_request")` or `unsupported_media_type`."""
     _check_content_type(request, "application/x-www-form-urlencoded")
-    if request.scope["query_string"]:
-        # RFC 6749 §3.2: parameters travel in the body; one place only (O-04).
-        raise Refusal("invalid_request", "Parameters belong in the body.")
+    _check_query(request)
     return parse_form(await request.body())
 
 
@@ -69,10 +67,17 @@ def _decode(octets: bytes) -> str:
 async def read_json_object(request: HttpRequest) -> dict[str, Any]:
     """Return the members of a JSON object body. Raises `Refusal("invalid_request")` or `unsupported_media_type`."""
     _check_content_type(request, "application/json")
+    _check_query(request)
     try:
         return strict_json.parse_object(await request.body())
     except strict_json.Malformed:
         raise Refusal("invalid_request", "The body is not a well-formed JSON object.") from None
+
+
+def _check_query(request: HttpRequest) -> None:
+    # RFC 6749 §3.2, RFC 6750 §2: parameters travel in the body, tokens in the header; one place only (O-04, CR-03).
+    if request.scope["query_string"]:
+        raise Refusal("invalid_request", "Parameters belong in the body.")
 
 
 def _check_content_type(request: HttpRequest, expected: str) -> None:

@@ -19,8 +19,8 @@ Statements = list[str] | dict[str, list[str]]
 DROPPED_CHECK: Statements = {
     "sqlite": [
         "PRAGMA writable_schema = ON",
-        """UPDATE sqlite_master SET sql = replace(sql,
-           'CONSTRAINT ck_grants_quota CHECK (credentials_issued BETWEEN 0 AND credentials_allowed), ', '')
+        """UPDATE sqlite_master SET sql = replace(sql, ', ' || char(10) || char(9) ||
+           'CONSTRAINT ck_grants_quota CHECK (credentials_issued BETWEEN 0 AND credentials_allowed)', '')
            WHERE name = 'grants'""",
     ],
     "postgresql": ["ALTER TABLE grants DROP CONSTRAINT ck_grants_quota"],

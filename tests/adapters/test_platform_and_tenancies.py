@@ -6,14 +6,17 @@ import pytest
 from sqlalchemy import func, select
 
 from app.adapters.db.expiry import MARGIN
-from app.adapters.db.tables import metadata, tenants
+from app.adapters.db.platform import SqlPlatform
+from app.adapters.db.tables import audit_events, metadata, tenants
+from app.adapters.db.vaults import Vaults
 from app.adapters.key_maker import SoftwareKeyMaker
-from app.adapters.vault import SealBroken
+from app.adapters.vault import MasterKeys, SealBroken
+from app.interaction.machine import Status
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
-from app.storage import TenantHead
+from app.storage import PlatformStore, TenantHead
 from tests.support import records
-from tests.support.database import PUBLIC_URL, OpenedDatabase, opened
+from tests.support.database import MASTER_KEY, PUBLIC_URL, OpenedDatabase, opened
 from tests.support.records import NOW
 
 
@@ -80,7 +83,8 @@ async def test_keys_are_listed_oldest_first_and_retired_once(database: OpenedDat
     tenant = await database.make_tenant()
     newer = records.signing_key(key_id="a", created_at=NOW + 1, certificate_chain=[])
     older = records.signing_key(key_id="b")
-    await database.write(tenant, lambda store: [store.signing_keys.add(key) for key in (newer, older)])
+    for key in (newer, older):
+        await database.write(tenant, lambda store, key=key: store.signing_keys.add(key))  # type: ignore[misc]
     assert await database.read(tenant, lambda store: store.signing_keys.all()) == [older, newer]
     assert await database.write(tenant, lambda store: store.signing_keys.retire("b", now=NOW + 2)) is True
     assert await database.write(tenant, lambda store: store.signing_keys.retire("b", now=NOW + 3)) is False
@@ -146,6 +150,25 @@ async def test_a_data_key_added_by_another_process_is_used(database: OpenedDatab
         await other.write(tenant, lambda store: store.sessions.create(records.session()))
     assert await database.tenancies.by_slug("pid-provider") is not None
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == records.session()
+
+
+async def test_a_new_master_key_takes_over_while_the_service_runs(database: OpenedDatabase) -> None:
+    tenant = await database.make_tenant()
+    await database.write(tenant, lambda store: store.sessions.create(records.session()))
+    new = b"a new master key of 32 octets..."
+
+    def platform(*keys: bytes) -> SqlPlatform:
+        vaults = Vaults(MasterKeys(keys, database.entropy), database.entropy)
+        return SqlPlatform(database.transactions, vaults, database.entropy)
+
+    def session(store: PlatformStore) -> Any:
+        return store.tenant(tenant.tenant_id).sessions.by_id("session-1")
+
+    both = platform(new, MASTER_KEY)
+    assert [await both.transact(lambda store: store.rewrap_data_keys()) for _ in range(2)] == [1, 0]
+    assert await platform(new).transact(session) == records.session()
+    with pytest.raises(SealBroken):
+        await platform(MASTER_KEY).transact(session)
 
 
 @pytest.mark.rule("M-11", "M-04")
@@ -250,6 +273,24 @@ async def test_what_has_expired_is_deleted_and_nothing_else(database: OpenedData
     await expire(2001)
     assert await found() == [False] * 6
     assert await expire(10_000) == 0
+
+
+async def test_a_session_is_ended_on_record_before_its_row_goes(database: OpenedDatabase) -> None:
+    tenant = await database.make_tenant()
+    await database.write(tenant, lambda store: store.sessions.create(records.session()))
+    later = NOW + 10_000
+    assert await database.platform.transact(lambda store: store.delete_expired(now=later, limit=10)) == 0
+    ended = [
+        await database.platform.transact(lambda store, n=n: store.end_timed_out_sessions(now=NOW + n, limit=10))  # type: ignore[misc]
+        for n in (899, 900, 901)
+    ]
+    assert ended == [0, 1, 0]
+    found = await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
+    assert found == records.session(status=Status.EXPIRED, presentation_data=None)
+    recorded = select(audit_events.c.kind, audit_events.c.subject, audit_events.c.occurred_at)
+    events = await database.sql(lambda connection: connection.execute(recorded).all())
+    assert events == [("session_expired", "session-1", NOW + 900)]
+    assert await database.platform.transact(lambda store: store.delete_expired(now=later, limit=10)) == 1
 
 
 async def test_expiry_works_in_batches_and_for_every_tenant(database: OpenedDatabase) -> None:

@@ -44,7 +44,8 @@ async def test_a_session_of_nothing_but_what_must_be_there(database: OpenedDatab
         completed_steps={},
     )
     another = records.session(session_id="session-2", request_uri_digest=None, request_uri_expires_at=None)
-    await database.write(tenant, lambda store: [store.sessions.create(one) for one in (stored, another)])
+    for one in (stored, another):
+        await database.write(tenant, lambda store, one=one: store.sessions.create(one))  # type: ignore[misc]
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == stored
 
 

@@ -24,14 +24,14 @@ _ARGUMENTS: Final = [
 def chromium() -> Iterator[Browser]:
     """Run Chromium with a profile of its own that is thrown away."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_found(), args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=find(), args=_ARGUMENTS)
         try:
             yield browser
         finally:
             browser.close()
 
 
-def _found() -> str:
+def find() -> str:
     """Return where Chromium is; without it the test is skipped, or fails where it is demanded."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is not None:

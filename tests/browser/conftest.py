@@ -17,6 +17,7 @@ from tests.support.server import RunningServer, fresh_server
 EXAMPLE = Path(__file__).parents[2] / "config" / "tenants" / "pid-provider.yaml"
 
 LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+ODD = ["Köln", {"part of": "Berlin"}, False, 3]
 MARKUP = "<img src=x onerror=alert(1)><style>*{display:none}</style>"
 
 
@@ -34,7 +35,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
                     {"client_id": "demo-wallet", "name": LONG_WORD, "redirect_uris": ["http://localhost/callback"]}
                 ]
             },
-            "users": [{**user, "claims": {"given_name": MARKUP, "family_name": LONG_WORD * 3}}],
+            "users": [
+                {**user, "claims": {"given_name": MARKUP, "family_name": LONG_WORD * 3, "address": {"locality": ODD}}},
+                {**user, "username": "nobody"},
+            ],
         }
     )
     with fresh_server(tmp_path_factory.mktemp("server"), [example, awkward]) as running:
@@ -59,6 +63,7 @@ def browser() -> Iterator[Browser]:
 def wallet(server: RunningServer, listener: Listener) -> Iterator[RawWallet]:
     """A wallet whose redirect URI is listened at."""
     listener.callbacks.clear()
+    listener.asked.clear()
     with server.wallet(redirect_uri=listener.redirect_uri) as wallet:
         yield wallet
 

@@ -17,6 +17,8 @@ class Listener:
     """The queries of `/callback`, the oldest first."""
     pages: dict[str, str] = field(default_factory=dict)
     """Path → HTML."""
+    asked: list[str] = field(default_factory=list)
+    """Every path, with its query, that anybody asked for."""
 
     @property
     def redirect_uri(self) -> str:
@@ -28,13 +30,19 @@ class Listener:
         return f"http://127.0.0.1:{self.port}"
 
 
+def page(body: str) -> str:
+    """Return a page of another site, with an icon so that the browser asks for none."""
+    return f'<!doctype html><title>Elsewhere</title><link rel="icon" href="data:,">{body}'
+
+
 @contextmanager
 def listening() -> Iterator[Listener]:
     """Listen on a free loopback port."""
-    listener = Listener(pages={"/callback": "<!doctype html><title>Wallet</title><h1>Back in the wallet</h1>"})
+    listener = Listener(pages={"/callback": page("<h1>Back in the wallet</h1>")})
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            listener.asked.append(self.path)
             parts = urlsplit(self.path)
             html = listener.pages.get(parts.path)
             if html is not None and parts.path == "/callback":
@@ -43,6 +51,8 @@ def listening() -> Iterator[Listener]:
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.end_headers()
             self.wfile.write((html or "").encode())
+
+        do_POST = do_GET  # noqa: N815 (names of http.server)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

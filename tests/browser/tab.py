@@ -1,10 +1,27 @@
 """A tab of the browser and what is done on the pages."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Request
 
 USERNAME, PASSWORD = "erika", "vestibule-demo"
+
+
+@dataclass(frozen=True)
+class Accessible:
+    """A node of the accessibility tree."""
+
+    role: str
+    name: str
+    description: str
+    properties: dict[str, Any]
+
+    @classmethod
+    def of(cls, node: dict[str, Any]) -> "Accessible":
+        """Read a node of the DevTools protocol."""
+        role, name, description = (node.get(key, {}).get("value", "") for key in ("role", "name", "description"))
+        return cls(role, name, description, {one["name"]: one["value"].get("value") for one in node["properties"]})
 
 
 class Tab:
@@ -51,6 +68,37 @@ class Tab:
     def evaluate(self, script: str) -> Any:
         """Run a script in the page, as the developer tools do."""
         return self.page.evaluate(script)
+
+    def focused(self) -> str:
+        """Return the accessible name of what has the focus."""
+        [node] = [node for node in self._accessible() if node.role != "RootWebArea" and node.properties.get("focused")]
+        return node.name
+
+    def described(self, label: str) -> str:
+        """Return what is read out with a field besides its label."""
+        [node] = [node for node in self._accessible() if node.role == "textbox" and node.name == label]
+        return node.description
+
+    def unnamed(self) -> list[str]:
+        """Return the roles of what can have the focus but has no name."""
+        return [node.role for node in self._accessible() if node.properties.get("focusable") and not node.name]
+
+    def terms(self, selector: str) -> dict[str, str]:
+        """Return a description list below `selector`: term → description."""
+        rows = self.page.locator(f"{selector} div").all()
+        return {row.locator("dt").inner_text(): row.locator("dd").inner_text() for row in rows}
+
+    def take_complaints(self) -> list[str]:
+        """Return what the browser complained about so far, as expected."""
+        taken, self.complaints = self.complaints, []
+        return taken
+
+    def _accessible(self) -> list["Accessible"]:
+        """Return the nodes of Chromium's accessibility tree."""
+        session = self._context.new_cdp_session(self.page)
+        nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+        session.detach()
+        return [Accessible.of(node) for node in nodes if not node["ignored"]]
 
     def close(self) -> None:
         """Close the tab and its context."""

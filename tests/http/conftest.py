@@ -40,3 +40,11 @@ def browser() -> Iterator[Browser]:
     browser = Browser()
     yield browser
     browser.close()
+
+
+@pytest.fixture
+def second_browser() -> Iterator[Browser]:
+    """Another browser, with a cookie jar of its own."""
+    browser = Browser()
+    yield browser
+    browser.close()

@@ -139,7 +139,8 @@ def test_constants_nested_paths_and_what_a_person_lacks(own_server: RunningServe
     own_server.apply(document(NESTED))
     with own_server.wallet() as wallet:
         credential = issued(wallet.credential(wallet.access_token()))
-    verified = sd_jwt_vc.verify_unanchored(credential.text, algorithms=["ES256"], now=own_server.clock.now())
+    ca, now = development_ca(own_server), own_server.clock.now()
+    verified = sd_jwt_vc.verify(credential.text, anchors=[ca], algorithms=["ES256"], now=now)
     protected = {"iss", "iat", "exp", "vct", "cnf"}
     assert {name: value for name, value in verified.claims.items() if name not in protected} == {
         "given_name": "Erika",
@@ -208,8 +209,7 @@ def test_after_scope_the_configuration_is_the_only_name(
 @pytest.mark.rule("L-10", "CR-22", "CR-21")
 def test_a_grant_issues_five_credentials(wallet: RawWallet) -> None:
     token, other = wallet.access_token(), wallet.access_token()
-    holders = {json.dumps(issued(wallet.credential(token)).payload["_sd"]) for _ in range(5)}
-    assert len(holders) == 5
+    assert len({issued(wallet.credential(token)).text for _ in range(5)}) == 5
     for _ in range(2):
         assert_refused(wallet.credential(token), 400, "credential_request_denied")
     assert wallet.credential(other).status_code == 200

@@ -69,7 +69,9 @@ def test_request_uris_cannot_be_guessed(wallet: RawWallet) -> None:
             "invalid_request",
             marks=pytest.mark.rule("PAR-03", "PAR-11", "PAR-18"),
         ),
-        pytest.param({"redirect_uri": "http://wallet.example/cb"}, 400, "invalid_request", marks=pytest.mark.rule("AZ-06")),
+        pytest.param(
+            {"redirect_uri": "http://wallet.example/cb"}, 400, "invalid_request", marks=pytest.mark.rule("AZ-06")
+        ),
         pytest.param({"response_type": ABSENT}, 400, "invalid_request", marks=pytest.mark.rule("PAR-22", "AZ-03")),
         pytest.param({"response_type": "token"}, 400, "unsupported_response_type", marks=pytest.mark.rule("AZ-03")),
         pytest.param({"code_challenge": ABSENT}, 400, "invalid_request", marks=pytest.mark.rule("PAR-22", "AZ-15")),

@@ -54,13 +54,7 @@ class TestTheRequest:
     @pytest.mark.rule("TOK-01")
     def test_it_is_a_form_in_the_body(self, wallet: RawWallet) -> None:
         code = wallet.code()
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "client_id": wallet.client_id,
-            "redirect_uri": wallet.redirect_uri,
-            "code_verifier": wallet.verifier,
-        }
+        form = wallet.exchange_form(code)
         url = f"{wallet.issuer}/token"
 
         def proof() -> dict[str, str]:
@@ -99,14 +93,7 @@ class TestTheRequest:
     @pytest.mark.rule("C-27")
     def test_no_parameter_is_sent_twice(self, wallet: RawWallet) -> None:
         code = wallet.code()
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "client_id": wallet.client_id,
-            "redirect_uri": wallet.redirect_uri,
-            "code_verifier": wallet.verifier,
-            "x_unknown": "1",
-        }
+        form = wallet.exchange_form(code, {"x_unknown": "1"})
         url = f"{wallet.issuer}/token"
         for name in form:
             for again in (form[name], "another", ""):

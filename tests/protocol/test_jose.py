@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 from pathlib import Path
@@ -100,6 +101,7 @@ SIGNED = f"{segment(HEADER)}.{segment({})}"
         make_jwt({**HEADER, "b64": True}, {}),
         make_jwt(HEADER, {"a": "x" * 8192}),
     ],
+    ids=itertools.count(),
 )
 def test_what_is_no_compact_jwt_is_malformed(token: str) -> None:
     with pytest.raises(Malformed):
@@ -150,6 +152,7 @@ ORDER = jose.ALGORITHMS["ES256"].curve.group_order
         RAW[32:] + RAW[:32],
         sign(OTHER_KEY, SIGNED.encode()),
     ],
+    ids=itertools.count(),
 )
 def test_other_signatures_do_not_verify(signature: bytes) -> None:
     with pytest.raises(BadSignature):

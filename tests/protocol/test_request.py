@@ -74,7 +74,14 @@ def test_a_request_is_read_as_sent_and_what_is_unknown_changes_nothing() -> None
         issuer_state=None,
         dpop_jkt=None,
     )
-    noise = {"x_unknown": "1", "grant_type": "x", "code": "x", "code_verifier": "x", "prompt": "none", "nonce": "n"}
+    noise: dict[str, Any] = {
+        "x_unknown": "1",
+        "grant_type": "x",
+        "code": "x",
+        "code_verifier": "x",
+        "prompt": "none",
+        "nonce": "n",
+    }
     assert request(state="s", **noise) == plain
 
 

@@ -1,6 +1,7 @@
 """A clock that stands until it is moved, and randomness that can be foretold."""
 
 import hashlib
+import time
 
 from app.protocol import base64url
 
@@ -19,6 +20,16 @@ class FixedClock:
 
     def advance(self, seconds: float) -> None:
         self.seconds += seconds
+
+
+class RunningClock(FixedClock):
+    """The machine's clock, for a service that others than our wallets talk to."""
+
+    def now(self) -> int:
+        return int(time.time())
+
+    def monotonic(self) -> float:
+        return time.perf_counter()
 
 
 class CountedEntropy:

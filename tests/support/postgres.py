@@ -126,3 +126,10 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def dump(url: str) -> bytes:
+    """Return everything a database holds, as `pg_dump` writes it."""
+    binaries = _binaries()
+    program = str(binaries / "pg_dump") if binaries else "pg_dump"
+    return subprocess.run([program, "--dbname", url], capture_output=True, check=True).stdout

@@ -22,6 +22,9 @@ REDIRECT_URI = "http://localhost:9555/callback"
 
 USERNAME, PASSWORD = "erika", "correct horse"
 
+TRUST = ssl.create_default_context()
+"""Made once: it takes longer than a request."""
+
 ABSENT = object()
 """As a value: leave this member out."""
 
@@ -75,10 +78,15 @@ class _Form(HTMLParser):
             self.hidden[attributes["name"]] = attributes["value"]
 
 
+def form_fields(html: str) -> dict[str, str]:
+    """Return the hidden fields of a page's form."""
+    return _Form(html).hidden
+
+
 class Browser:
     """A browser with a cookie jar, which follows redirects within the issuer only."""
 
-    def __init__(self, verify: ssl.SSLContext | bool = True) -> None:
+    def __init__(self, verify: ssl.SSLContext | bool = TRUST) -> None:
         self.http = httpx2.Client(follow_redirects=False, verify=verify, timeout=30)
 
     def get(self, url: str) -> httpx2.Response:
@@ -123,7 +131,7 @@ class RawWallet:
     clock: FixedClock
     client_id: str = "demo-wallet"
     redirect_uri: str = REDIRECT_URI
-    verify: ssl.SSLContext | bool = True
+    verify: ssl.SSLContext | bool = TRUST
     key: Key = field(default_factory=Key)
     holder: Key = field(default_factory=Key)
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -259,9 +267,9 @@ class RawWallet:
         finally:
             browser.close()
 
-    def exchange(self, code: str, changes: Mapping[str, Any] | None = None, **options: Any) -> httpx2.Response:
-        """Exchange a code."""
-        form = merged(
+    def exchange_form(self, code: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the form of an exchange."""
+        return merged(
             {
                 "grant_type": "authorization_code",
                 "code": code,
@@ -271,7 +279,10 @@ class RawWallet:
             },
             changes,
         )
-        return self.post("/token", family="as", data=form, **options)
+
+    def exchange(self, code: str, changes: Mapping[str, Any] | None = None, **options: Any) -> httpx2.Response:
+        """Exchange a code."""
+        return self.post("/token", family="as", data=self.exchange_form(code, changes), **options)
 
     def access_token(self, changes: Mapping[str, Any] | None = None) -> str:
         """Walk to an access token."""
@@ -283,7 +294,8 @@ class RawWallet:
     def c_nonce(self) -> str:
         """Ask the nonce endpoint."""
         answer = self.http.post(f"{self.issuer}/nonce")
-        self.nonces["resource"] = answer.headers.get("DPoP-Nonce", "")
+        if (fresh := answer.headers.get("DPoP-Nonce")) is not None:
+            self.nonces["resource"] = fresh
         nonce: str = answer.json()["c_nonce"]
         return nonce
 

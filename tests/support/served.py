@@ -35,9 +35,9 @@ def migrated_database(request: pytest.FixtureRequest, kind: str, folder: Path) -
         yield url
         return
     postgres: PostgresServer = request.getfixturevalue("postgres_server")
-    url = run_apart(postgres.create_database())
+    url = run_apart(postgres.take_migrated())
     yield url
-    run_apart(postgres.drop_database(url))
+    run_apart(postgres.give_back(url))
 
 
 @contextmanager

@@ -107,6 +107,10 @@ class SqlPlatformStore:
         self._connection.execute(_MARK_DELETED, {"of_tenant": tenant_id, "now": now})
         self._vaults.forget(tenant_id)
 
+    def rewrap_data_keys(self) -> int:
+        """Wrap by the first master key what another wraps; return how many data keys."""
+        return self._vaults.rewrap(self._connection)
+
     def tenant(self, tenant_id: str) -> SqlTenantStore:
         """Return the repositories of one tenant in this transaction."""
         return SqlTenantStore(self._connection, self._vaults.of(self._connection, tenant_id))

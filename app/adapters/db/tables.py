@@ -74,6 +74,11 @@ def _of_tenant() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"])
 
 
+def _of_grant(**how: Any) -> ForeignKeyConstraint:
+    columns = ["tenant_id", "grant_id"]
+    return ForeignKeyConstraint(columns, [f"grants.{column}" for column in columns], ondelete="CASCADE", **how)
+
+
 def _one_of(column: str, words: list[str]) -> CheckConstraint:
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
@@ -208,10 +213,7 @@ sessions: Final = Table(
     UniqueConstraint("tenant_id", "auth_session_digest"),
     Index(None, "expires_at"),
     CheckConstraint("expires_at > created_at", name="lifetime"),
-    CheckConstraint(
-        "(request_uri_digest IS NULL) = (request_uri_expires_at IS NULL)",
-        name="request_uri_pair",
-    ),
+    CheckConstraint("(request_uri_digest IS NULL) = (request_uri_expires_at IS NULL)", name="request_uri_pair"),
     _one_of("status", [status.value for status in Status]),
     *pkce_pair(),
     *base64url_43("dpop_jkt"),
@@ -285,13 +287,7 @@ authorization_codes: Final = Table(
     PrimaryKeyConstraint("tenant_id", "code_digest"),
     UniqueConstraint("tenant_id", "code_id"),
     # Deferred: the code is claimed before the grant is written, in one transaction.
-    ForeignKeyConstraint(
-        ["tenant_id", "grant_id"],
-        ["grants.tenant_id", "grants.grant_id"],
-        ondelete="CASCADE",
-        deferrable=True,
-        initially="DEFERRED",
-    ),
+    _of_grant(deferrable=True, initially="DEFERRED"),
     Index(None, "tenant_id", "grant_id"),
     Index(None, "expires_at"),
     CheckConstraint("expires_at > issued_at AND expires_at - issued_at <= 600", name="lifetime"),
@@ -313,7 +309,7 @@ access_tokens: Final = Table(
     _time("issued_at"),
     _time("expires_at"),
     PrimaryKeyConstraint("tenant_id", "token_id"),
-    ForeignKeyConstraint(["tenant_id", "grant_id"], ["grants.tenant_id", "grants.grant_id"], ondelete="CASCADE"),
+    _of_grant(),
     Index(None, "tenant_id", "grant_id"),
     Index(None, "expires_at"),
 )
@@ -328,7 +324,7 @@ issuances: Final = Table(
     _text("holder_jkt", 43),
     _time("issued_at"),
     PrimaryKeyConstraint("tenant_id", "issuance_id"),
-    ForeignKeyConstraint(["tenant_id", "grant_id"], ["grants.tenant_id", "grants.grant_id"], ondelete="CASCADE"),
+    _of_grant(),
     Index(None, "tenant_id", "grant_id"),
     *base64url_43("holder_jkt"),
 )

@@ -17,6 +17,12 @@ _INSERT: Final = insert(data_keys).inline()
 _KEYS_CHANGED: Final = (
     update(tenants).where(tenants.c.tenant_id == bindparam("of_tenant")).values(keys_version=tenants.c.keys_version + 1)
 )
+_WRAPPED_BY_ANOTHER: Final = select(data_keys).where(data_keys.c.master_key_id != bindparam("first"))
+_REWRAP: Final = (
+    update(data_keys)
+    .where(data_keys.c.tenant_id == bindparam("of_tenant"), data_keys.c.key_number == bindparam("of_number"))
+    .values(master_key_id=bindparam("new_master_key_id"), wrapped=bindparam("new_wrapped"))
+)
 
 
 class Vaults:
@@ -58,6 +64,23 @@ class Vaults:
         )
         connection.execute(_KEYS_CHANGED, {"of_tenant": tenant_id})
         return number
+
+    def rewrap(self, connection: Connection) -> int:
+        """Wrap by the first master key what another wraps; return how many data keys. The data keys stay the same."""
+        rows = connection.execute(_WRAPPED_BY_ANOTHER, {"first": self._master_keys.first}).all()
+        for row in rows:
+            old = WrappedKey(row.key_number, row.master_key_id, row.wrapped)
+            new = self._master_keys.wrap(row.tenant_id, old.number, self._master_keys.unwrap(row.tenant_id, old))
+            connection.execute(
+                _REWRAP,
+                {
+                    "of_tenant": row.tenant_id,
+                    "of_number": new.number,
+                    "new_master_key_id": new.master_key_id,
+                    "new_wrapped": new.wrapped,
+                },
+            )
+        return len(rows)
 
     def forget(self, tenant_id: str) -> None:
         """Drop a vault; the next transaction reads the data keys again."""

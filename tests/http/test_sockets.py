@@ -1,0 +1,349 @@
+"""HTTP below any client library: framing, sizes, slowness, odd heads."""
+
+import socket
+import time
+from contextlib import closing
+
+import psutil
+import pytest
+
+from app.adapters import server as http_server
+from tests.support.raw_http import RawAnswer, exchange, request
+from tests.support.raw_wallet import Browser, RawWallet, error_of
+from tests.support.server import RunningServer
+
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+JSON = ("Content-Type", "application/json")
+
+
+def host(server: RunningServer) -> str:
+    return server.url.removeprefix("http://")
+
+
+def converse(server: RunningServer, octets: bytes, *, timeout: float = 10) -> tuple[list[bytes], bytes]:
+    """Send octets and read until the server closes; return the status codes seen, and everything.
+
+    Raises TimeoutError where the server leaves the connection open.
+    """
+    with socket.create_connection(("localhost", server.settings.server.port), timeout=timeout) as connection:
+        received = b""
+        try:
+            connection.sendall(octets)
+            while chunk := connection.recv(65536):
+                received += chunk
+        except ConnectionError:
+            pass
+    return [part[1:4] for part in received.split(b"HTTP/1.1")[1:]], received
+
+
+def post(server: RunningServer, path: str, *, headers: list[tuple[str, str]], body: bytes = b"") -> RawAnswer:
+    return exchange(server.url, request("POST", f"/pid-provider{path}", host=host(server), headers=headers, body=body))
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+FRAMINGS = {
+    "CL.TE": (b"Content-Length: 90\r\nTransfer-Encoding: chunked\r\n\r\n", LAST_CHUNK),
+    "TE.CL": (b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", b"5\r\na=b&c\r\n" + LAST_CHUNK),
+    "unknown coding": (b"Transfer-Encoding: xchunked\r\n\r\n", LAST_CHUNK),
+    "chunked is not last": (b"Transfer-Encoding: chunked, identity\r\n\r\n", LAST_CHUNK),
+    "two codings": (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", LAST_CHUNK),
+    "space before the colon": (b"Transfer-Encoding : chunked\r\nContent-Length: 5\r\n\r\n", LAST_CHUNK),
+    "vertical tab": (b"Transfer-Encoding:\x0bchunked\r\nContent-Length: 5\r\n\r\n", LAST_CHUNK),
+    "two lengths": (b"Content-Length: 3\r\nContent-Length: 5\r\n\r\n", b"a=b"),
+    "list of lengths": (b"Content-Length: 3, 3\r\n\r\n", b"a=b"),
+    "signed length": (b"Content-Length: +3\r\n\r\n", b"a=b"),
+    "negative length": (b"Content-Length: -3\r\n\r\n", b"a=b"),
+    "hexadecimal length": (b"Content-Length: 0x3\r\n\r\n", b"a=b"),
+    "length beyond 64 bits": (b"Content-Length: 99999999999999999999999\r\n\r\n", b"a=b"),
+    "folded line": (b"X: a\r\n Content-Length: 3\r\n\r\n", b"a=b"),
+    "bare LF in the head": (b"X: a\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", b"a=b"),
+    "bare CR in the head": (b"X: a\rContent-Length: 3\r\n\r\n", b"a=b"),
+    "NUL in a value": (b"X: a\0b\r\nContent-Length: 0\r\n\r\n", b""),
+    "space in a name": (b"X Y: a\r\nContent-Length: 0\r\n\r\n", b""),
+    "bare LF after a chunk": (b"Transfer-Encoding: chunked\r\n\r\n", b"3\na=b\n0\n\n"),
+    "bare LF in a chunk extension": (b"Transfer-Encoding: chunked\r\n\r\n", b"3;a=\nxx\r\na=b\r\n" + LAST_CHUNK),
+    "negative chunk": (b"Transfer-Encoding: chunked\r\n\r\n", b"-3\r\na=b\r\n" + LAST_CHUNK),
+    "chunk beyond 64 bits": (b"Transfer-Encoding: chunked\r\n\r\n", b"fffffffffffffffff\r\na=b\r\n" + LAST_CHUNK),
+}
+
+
+@pytest.mark.rule("O-01")
+@pytest.mark.parametrize("name", FRAMINGS)
+def test_ambiguous_framing_is_refused_and_the_connection_closed(server: RunningServer, name: str) -> None:
+    head, body = FRAMINGS[name]
+    start = f"POST /pid-provider/token HTTP/1.1\r\nHost: {host(server)}\r\nContent-Type: {FORM[1]}\r\n".encode()
+    smuggled = f"GET /pid-provider/jwks.json HTTP/1.1\r\nHost: {host(server)}\r\n\r\n".encode()
+    statuses, received = converse(server, start + head + body + smuggled)
+    assert statuses == [b"400"]
+    assert b'"keys"' not in received
+
+
+@pytest.mark.rule("O-01")
+def test_requests_in_one_connection_are_kept_apart(server: RunningServer) -> None:
+    chunked = b"5\r\na=b&c\r\n1\r\n=\r\n0\r\n\r\n"
+    first = request(
+        "POST", "/pid-provider/token", host=host(server), headers=[FORM, ("Transfer-Encoding", "chunked")], body=chunked
+    ).replace(b"Connection: close\r\n", b"")
+    second = request("GET", "/pid-provider/jwks.json", host=host(server))
+    statuses, received = converse(server, first + second)
+    assert statuses == [b"400", b"200"]
+    assert received.count(b'"keys"') == 1
+
+
+# Sizes
+
+
+@pytest.mark.rule("O-02")
+@pytest.mark.parametrize("path", ["/par", "/token", "/authorize/answer"])
+def test_a_form_over_the_limit_is_refused(server: RunningServer, path: str) -> None:
+    answer = post(server, path, headers=[FORM], body=b"a=" + b"b" * 64 * 1024)
+    assert answer.status == 413
+
+
+@pytest.mark.rule("O-02")
+def test_a_credential_request_over_the_limit_is_refused(wallet: RawWallet) -> None:
+    token = wallet.access_token()
+    answer = wallet.credential(token, {"padding": "b" * 256 * 1024})
+    assert error_of(answer) == (413, "invalid_credential_request")
+    assert wallet.credential(token).status_code == 200
+
+
+@pytest.mark.rule("O-02")
+@pytest.mark.parametrize("body", [b"&".join([b"a=b"] * 16_000), b"&" * 60_000], ids=["fields", "separators"])
+def test_a_form_of_many_fields_is_refused(server: RunningServer, body: bytes) -> None:
+    answer = post(server, "/token", headers=[FORM], body=body)
+    assert (answer.status, answer.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.rule("O-02")
+def test_an_endless_body_is_cut_off_and_memory_stays_flat(server: RunningServer) -> None:
+    head = request(
+        "POST", "/pid-provider/token", host=host(server), headers=[FORM, ("Transfer-Encoding", "chunked")]
+    ).replace(b"Connection: close\r\n", b"")
+    chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
+    before = psutil.Process().memory_info().rss
+    sent, received = 0, b""
+    with socket.create_connection(("localhost", server.settings.server.port), timeout=10) as connection:
+        connection.sendall(head)
+        while sent < 64 * 1024 * 1024:
+            connection.sendall(chunk)
+            sent += len(chunk)
+        received = connection.recv(65536)
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert psutil.Process().memory_info().rss - before < 16 * 1024 * 1024
+
+
+@pytest.mark.rule("O-02")
+@pytest.mark.parametrize("path", ["/par", "/token", "/authorize/answer"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Content-Type", "multipart/form-data; boundary=x")],
+        [FORM, ("Content-Encoding", "gzip")],
+        [FORM, ("Content-Encoding", "deflate, gzip")],
+    ],
+    ids=["multipart", "gzip", "two encodings"],
+)
+def test_what_would_have_to_be_unpacked_is_refused(
+    server: RunningServer, path: str, headers: list[tuple[str, str]]
+) -> None:
+    assert post(server, path, headers=headers, body=b"\x1f\x8b\x08" + b"\0" * 1000).status == 415
+
+
+# Slowness
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.2)
+
+
+@pytest.mark.rule("O-02")
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/token", b""), ("/token", b"grant_type=auth"), ("/credential", b"{"), ("/nonce", b"a"), ("/nowhere", b"a")],
+)
+def test_a_body_that_does_not_arrive_ends_the_connection(server: RunningServer, path: str, body: bytes) -> None:
+    head = request(
+        "POST", f"/pid-provider{path}", host=host(server), headers=[FORM, ("Content-Length", "5000")]
+    ).replace(b"Connection: close\r\n", b"")
+    statuses, _ = converse(server, head + body)
+    assert b"200" not in statuses or path == "/nonce"
+    assert not any(status.startswith(b"5") for status in statuses)
+
+
+@pytest.mark.rule("O-02")
+@pytest.mark.usefixtures("impatient")
+def test_a_body_drop_by_drop_ends_the_connection(server: RunningServer) -> None:
+    head = request("POST", "/pid-provider/token", host=host(server), headers=[FORM, ("Content-Length", "5000")])
+    started = time.monotonic()
+    with socket.create_connection(("localhost", server.settings.server.port), timeout=10) as connection:
+        connection.sendall(head)
+        with pytest.raises(ConnectionError):
+            for _ in range(400):
+                connection.sendall(b"a")
+                time.sleep(0.025)
+    assert time.monotonic() - started < 8
+
+
+@pytest.mark.rule("O-02")
+@pytest.mark.usefixtures("impatient")
+def test_slow_connections_keep_nobody_waiting(server: RunningServer, wallet: RawWallet) -> None:
+    head = request("POST", "/pid-provider/par", host=host(server), headers=[FORM, ("Content-Length", "5000")])
+    slow = [socket.create_connection(("localhost", server.settings.server.port), timeout=10) for _ in range(100)]
+    try:
+        for number, connection in enumerate(slow):
+            connection.sendall(head if number % 2 else head[:40])
+        assert wallet.push().status_code == 201
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_a_client_that_hangs_up_is_no_failure_of_ours(
+    server: RunningServer, wallet: RawWallet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = request("POST", "/pid-provider/token", host=host(server), headers=[FORM, ("Content-Length", "5000")])
+    with socket.create_connection(("localhost", server.settings.server.port), timeout=10) as connection:
+        connection.sendall(head + b"grant_type=")
+    assert wallet.push().status_code == 201
+    logged = capsys.readouterr()
+    assert "unexpected" not in logged.out + logged.err
+    assert "server_error" not in logged.out + logged.err
+
+
+# Heads
+
+
+@pytest.mark.rule("O-20", "M-07")
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "",
+        "evil.example",
+        "localhost",
+        "localhost:1",
+        "a@{host}",
+        "{host}/x",
+        "{host}.",
+        "{host} evil",
+        "[::1]",
+        "{host},{host}",
+    ],
+)
+def test_a_host_of_junk_is_misdirected(server: RunningServer, junk: str) -> None:
+    sent = junk.format(host=host(server))
+    answer = exchange(server.url, request("GET", "/.well-known/oauth-authorization-server/pid-provider", host=sent))
+    assert answer.status in (400, 421)
+    assert b"evil" not in answer.body
+    assert "location" not in answer.headers
+
+
+@pytest.mark.rule("O-20")
+def test_without_host_or_with_two_nothing_is_served(server: RunningServer) -> None:
+    line = b"GET /pid-provider/jwks.json HTTP/1.1\r\nConnection: close\r\n"
+    for hosts in ([], [host(server), host(server)], [host(server), "evil.example"]):
+        head = line + b"".join(f"Host: {one}\r\n".encode() for one in hosts) + b"\r\n"
+        assert exchange(server.url, head).status in (400, 421)
+
+
+@pytest.mark.rule("M-07", "O-20")
+def test_urls_come_from_the_configuration_whatever_a_proxy_header_says(server: RunningServer) -> None:
+    said = [
+        ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-For", "203.0.113.1"),
+        ("Forwarded", "host=evil.example;proto=https"),
+        ("X-Tenant", "other-tenant"),
+        ("X-Original-URL", "/other-tenant/jwks.json"),
+        ("X-Rewrite-URL", "/other-tenant/jwks.json"),
+    ]
+    path = "/.well-known/oauth-authorization-server/pid-provider"
+    honest = exchange(server.url, request("GET", path, host=host(server)))
+    bent = exchange(server.url, request("GET", path, host=host(server), headers=said))
+    assert bent.status == 200
+    assert bent.body == honest.body
+    assert bent.json()["issuer"] == server.issuer()
+
+
+@pytest.mark.rule("M-07")
+def test_an_absolute_target_counts_instead_of_the_host(server: RunningServer) -> None:
+    def ask(authority: str) -> RawAnswer:
+        target = f"http://{authority}/pid-provider/jwks.json"
+        return exchange(server.url, request("GET", target, host=host(server)))
+
+    assert ask(host(server)).status == 200
+    for other in ("evil.example", f"evil@{host(server)}", "localhost:1"):
+        answer = ask(other)
+        assert answer.status in (400, 421)
+        assert b'"keys"' not in answer.body
+
+
+@pytest.mark.rule("D-04")
+@pytest.mark.parametrize("how", ["two headers", "joined", "folded"])
+@pytest.mark.parametrize("path", ["/par", "/token"])
+def test_two_dpop_proofs_are_refused(server: RunningServer, wallet: RawWallet, how: str, path: str) -> None:
+    url = wallet.issuer + path
+    first, second = (wallet.dpop("POST", url, nonce=wallet.nonces.get("as")) for _ in range(2))
+    headers = {
+        "two headers": [("DPoP", first), ("dpop", second)],
+        "joined": [("DPoP", f"{first}, {second}")],
+        "folded": [("DPoP", f"{first}\r\n {second}")],
+    }[how]
+    body = b"client_id=demo-wallet&grant_type=authorization_code&code=x"
+    answer = post(server, path, headers=[FORM, *headers], body=body)
+    assert answer.status == 400
+    if not answer.from_server:
+        assert answer.json()["error"] == "invalid_dpop_proof"
+    assert wallet.push().status_code == 201
+
+
+@pytest.mark.rule("C-25")
+def test_a_token_in_the_wrong_place_or_form_is_never_served(server: RunningServer, wallet: RawWallet) -> None:
+    token = wallet.access_token()
+    url = f"{wallet.issuer}/credential"
+    wallet.c_nonce()
+
+    def ask(*authorizations: str, query: str = "") -> RawAnswer:
+        proof = wallet.dpop("POST", url, access_token=token, nonce=wallet.nonces["resource"])
+        headers = [JSON, ("DPoP", proof), *(("Authorization", value) for value in authorizations)]
+        return post(server, f"/credential{query}", headers=headers, body=b"{}")
+
+    assert ask(query=f"?access_token={token}").status == 401
+    assert ask(f"DPoP {token}", f"DPoP {token}").status == 400
+    assert ask(f"DPoP {token}", f"Bearer {token}").status == 400
+    for bent in (f"DPoP\t{token}", f"DPoP  {token}", f"DPoP {token},", f"DPoP={token}", f"DPoP{token}", token, "DPoP"):
+        assert ask(bent).status in (400, 401), bent
+    assert ask(f"DPoP {token}").status == 400  # the empty request: the token itself was served
+    assert wallet.credential(token).status_code == 200
+
+
+@pytest.mark.rule("O-06")
+@pytest.mark.parametrize("name", ["content_type", "authorization_", "d_pop", "dpop\x00", "dpop "])
+def test_a_name_that_only_resembles_a_header_is_not_taken_for_it(server: RunningServer, name: str) -> None:
+    headers = [(name, FORM[1])]
+    answer = post(server, "/token", headers=headers, body=b"client_id=demo-wallet")
+    # Without its real content type the form is refused, and so is a name that HTTP does not know.
+    assert answer.status in (400, 415)
+
+
+@pytest.mark.rule("O-06")
+@pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding", "Cookie", "Authorization", "DPoP"])
+def test_a_header_that_may_occur_once_is_refused_twice(server: RunningServer, name: str) -> None:
+    answer = post(server, "/token", headers=[FORM, (name, "a"), (name.lower(), "a")], body=b"client_id=demo-wallet")
+    assert answer.status == 400
+    assert answer.json()["error"] == ("invalid_dpop_proof" if name == "DPoP" else "invalid_request")
+
+
+@pytest.mark.rule("O-06")
+def test_no_value_splits_an_answer(wallet: RawWallet) -> None:
+    state = "a\r\nSet-Cookie: forged=1\r\n\r\n<b>"
+    with closing(Browser()) as browser:
+        done = browser.walk(wallet.authorize_url(wallet.push({"state": state})))
+    assert done.status_code == 303
+    assert "forged=1" not in done.headers.get("set-cookie", "")
+    assert "%0D%0ASet-Cookie" in done.headers["location"]
+    assert "\r" not in done.headers["location"]

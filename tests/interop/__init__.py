@@ -1,0 +1,1 @@
+"""A wallet of libraries that are not ours."""
