@@ -13,6 +13,7 @@ from app.interaction.driver import authorization_by_identifiers, spend_proof
 from app.protocol import jose
 from app.protocol.authorization_details import read_authorization_details
 from app.protocol.client_auth import AuthenticatedClient
+from app.protocol.credential import allowed_credentials
 from app.protocol.digest import digest
 from app.protocol.dpop import DpopProof
 from app.protocol.refusal import Refusal
@@ -130,9 +131,8 @@ def _make_grant(
         user_id=code.user_id,
         dpop_jkt=proof.jkt if proof is not None else None,
         authorization=authorization,
-        credentials_allowed=sum(
-            tenancy.document.credentials[credential.configuration_id].credentials_per_grant
-            for credential in authorization.credentials
+        credentials_allowed=allowed_credentials(
+            tenancy.document, [credential.configuration_id for credential in authorization.credentials]
         ),
         created_at=now,
         expires_at=expires_at,

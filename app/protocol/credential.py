@@ -5,10 +5,21 @@ from typing import Any, Final, Protocol, TypeVar
 
 from msgspec import Struct
 
+from app.document.model import TenantDocument
 from app.protocol.refusal import Refusal
 
 PROOF_ALGORITHMS: Final = ("ES256",)
 """What `proof_signing_alg_values_supported` says."""
+
+
+CREDENTIALS_PER_GRANT: Final = 5
+"""How many credentials a grant issues at the most, over all its configurations (L-10)."""
+
+
+def allowed_credentials(document: TenantDocument, configuration_ids: Sequence[str]) -> int:
+    """Return how many credentials a grant of these configurations issues."""
+    wanted = sum(document.credentials[name].credentials_per_grant for name in configuration_ids)
+    return min(CREDENTIALS_PER_GRANT, wanted)
 
 
 class CredentialRequest(Struct, frozen=True, kw_only=True):

@@ -2,8 +2,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from app.protocol.credential import CredentialRequest, choose_credential, read_credential_request, sole_jwt_proof
+from app.protocol.credential import (
+    CredentialRequest,
+    allowed_credentials,
+    choose_credential,
+    read_credential_request,
+    sole_jwt_proof,
+)
 from app.protocol.refusal import Refusal
+from tests.support.documents import document
 
 
 class Granted(NamedTuple):
@@ -142,3 +149,13 @@ def test_what_was_not_granted_under_this_name(asked: CredentialRequest, granted:
     with pytest.raises(Refusal) as refused:
         choose_credential(asked, granted, known=KNOWN)
     assert refused.value.code == code
+
+
+@pytest.mark.rule("L-10")
+@pytest.mark.parametrize(
+    ("per_configuration", "asked", "allowed"),
+    [(1, ["pid"], 1), (2, ["pid", "residence"], 4), (5, ["pid"], 5), (5, ["pid", "residence"], 5)],
+)
+def test_a_grant_issues_five_credentials_at_the_most(per_configuration: int, asked: list[str], allowed: int) -> None:
+    quota = {"credentials_per_grant": per_configuration}
+    assert allowed_credentials(document({"credentials": {"pid": quota, "residence": quota}}), asked) == allowed
