@@ -187,10 +187,11 @@ def test_the_first_browser_to_finish_wins(
     server: RunningServer, wallet: RawWallet, browser: Browser, second_browser: Browser
 ) -> None:
     url = wallet.authorize_url(wallet.push())
-    codes = count_rows(server, "authorization_codes")
+    codes, flows = count_rows(server, "authorization_codes"), count_rows(server, "browser_flows")
     first, second = browser.sign_in(browser.get(url)), second_browser.sign_in(second_browser.get(url), "max")
     done = second_browser.submit(second)
     redirect = redirect_parameters(done)
+    assert count_rows(server, "browser_flows") == flows, "what browsers did is forgotten"
     for late in (browser, second_browser):
         assert_error_page(late.get(url))
     assert_error_page(browser.submit(first))
@@ -294,7 +295,9 @@ def test_refusing_takes_the_error_to_the_wallet_and_ends_the_request(
     url = wallet.authorize_url(wallet.push())
     page = browser.get(url)
     page = browser.sign_in(page) if signed_in else page
+    flows = count_rows(server, "browser_flows")
     done = browser.submit(page, {"action": "refuse"})
+    assert count_rows(server, "browser_flows") == flows - 1
     redirect = redirect_parameters(done)
     assert redirect.pop("error_description").isascii()
     assert redirect == {"error": "access_denied", "state": "st&te+1", "iss": wallet.issuer}

@@ -320,6 +320,24 @@ def test_a_cookie_chosen_by_somebody_else_is_not_taken_over(
         assert attributes(answer)[1] != planted
 
 
+@pytest.mark.rule("C-20", "C-28")
+def test_a_sign_in_for_one_request_does_not_confirm_another(
+    server: RunningServer, wallet: RawWallet, browser: Browser, second_browser: Browser, page: httpx2.Response
+) -> None:
+    consent = browser.sign_in(page)
+    [signed_in] = browser.http.cookies.jar
+    other = second_browser.get(wallet.authorize_url(wallet.push()))
+    codes = count_rows(server, "authorization_codes")
+    # The signed-in cookie under the other request's cookie name, with the form token that goes with it.
+    forged = {**hidden(consent), "request_uri": hidden(other)["request_uri"], "action": "approve"}
+    cookie = f"{attributes(other)[0]}={signed_in.value}"
+    answer = httpx2.post(f"{wallet.issuer}/authorize/answer", data=forged, headers={"Cookie": cookie})
+    assert answer.status_code == 403
+    assert "location" not in answer.headers
+    assert count_rows(server, "authorization_codes") == codes
+    assert "code" in redirect_parameters(browser.submit(consent))
+
+
 def test_no_login_outlives_its_request(wallet: RawWallet, browser: Browser, page: httpx2.Response) -> None:
     browser.submit(browser.sign_in(page))
     again = browser.get(wallet.authorize_url(wallet.push()))
