@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 import structlog
-from litestar import Litestar, MediaType, Response, Router, get
+from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.types import ASGIApp
 from msgspec import Struct
@@ -24,13 +24,12 @@ from app.adapters.system import SystemClock, SystemEntropy
 from app.adapters.vault import MasterKeys
 from app.document.model import ConfirmStep, LoginStep
 from app.document.unsafe import unsafe_choices
-from app.endpoints import authorize, credential, health, jwks, metadata, nonce, par, token
+from app.endpoints import authorize, credential, health, jwks, metadata, nonce, par, static, token
 from app.endpoints.boundary import Boundary
 from app.endpoints.deps import DEPENDENCIES, RESOURCE_DEPENDENCIES
 from app.endpoints.errors import EXCEPTION_HANDLERS
 from app.interaction.browser import BrowserLeg
 from app.jobs.expire import expiring
-from app.pages.render import ICON, ICON_PATH, STYLES, STYLES_PATH
 from app.ports import Clock, Database, Entropy, KeyMaker, Passwords, Platform
 from app.settings import Settings
 from app.steps import WebSteps
@@ -115,7 +114,7 @@ def build(
     app = Litestar(
         [
             *_wallet_facing(),
-            Router("/", route_handlers=[health.healthz, health.readyz, styles, icon]),
+            Router("/", route_handlers=[health.healthz, health.readyz, static.styles, static.icon]),
         ],
         dependencies={
             "tenancies": Provide(lambda: service().tenancies, sync_to_thread=False),
@@ -170,23 +169,3 @@ def _wallet_facing() -> list[Router]:
 def _web_steps(service: Service) -> WebSteps:
     """Return the registry of web step types."""
     return {LoginStep: Login(service.passwords), ConfirmStep: Confirm()}
-
-
-@get(STYLES_PATH)
-async def styles() -> Response[bytes]:
-    """Return the pages' style sheet."""
-    return _static(STYLES, MediaType.CSS)
-
-
-@get(ICON_PATH)
-async def icon() -> Response[bytes]:
-    """Return the pages' icon."""
-    return _static(ICON, "image/svg+xml")
-
-
-def _static(content: bytes, media_type: str) -> Response[bytes]:
-    return Response(
-        content,
-        media_type=media_type,
-        headers={"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"},
-    )

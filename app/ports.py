@@ -6,7 +6,8 @@ from typing import Any, Protocol, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from msgspec import Struct
 
-from app.storage import PlatformStore, SigningKey, TenantStore
+from app.records import SigningKey
+from app.storage import PlatformStore, TenantStore
 
 T = TypeVar("T")
 

@@ -9,7 +9,8 @@ from msgspec import Struct
 from app.document.model import TenantDocument
 from app.ports import Clock, Entropy, KeyMaker, Passwords, Platform
 from app.protocol.refusal import Refusal
-from app.storage import AuditEvent, PlatformStore, SigningKey, StoredUser, TenantHead, TenantStore
+from app.records import AuditEvent, SigningKey, StoredUser, TenantHead
+from app.storage import PlatformStore, TenantStore
 
 
 class Applied(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,8 @@ from app.document.model import TenantDocument
 from app.ports import Clock, Database, Entropy, KeyRing
 from app.protocol import nonce
 from app.protocol.nonce import NonceFamily
-from app.storage import AuditEvent, TenantStore
+from app.records import AuditEvent
+from app.storage import TenantStore
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from app.ports import Entropy
 from app.protocol.jwk import export_public_jwk, thumbprint
 from app.protocol.refusal import Refusal
-from app.storage import KeyPurpose, SigningKey
+from app.records import KeyPurpose, SigningKey
 
 KeyOrigin = Literal["generated", "development", "imported"]
 

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePri
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from app.protocol.jose import ALGORITHMS, raw_signature
-from app.storage import KeyPurpose, SigningKey
+from app.records import KeyPurpose, SigningKey
 
 
 class SoftwareSigner:

@@ -9,8 +9,8 @@ import click
 
 from app.cli import Invocation
 from app.protocol.refusal import Refusal
+from app.records import SigningKey
 from app.settings import Settings
-from app.storage import SigningKey
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 

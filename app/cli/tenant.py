@@ -16,8 +16,9 @@ from app.document.rules import Surroundings
 from app.document.schema import tenant_schema
 from app.document.source import MAX_OCTETS
 from app.document.validation import validate as validate_document
+from app.records import TenantHead
 from app.settings import Settings
-from app.storage import PlatformStore, TenantHead
+from app.storage import PlatformStore
 
 T = TypeVar("T")
 

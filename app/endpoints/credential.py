@@ -25,7 +25,8 @@ from app.protocol.key_proof import KeyProof, judge_key_proof
 from app.protocol.refusal import Refusal
 from app.protocol.request import enabled_configuration
 from app.protocol.token import VerifiedAccessToken
-from app.storage import Grant, GrantedCredential, Issuance, TenantStore
+from app.records import Grant, GrantedCredential, Issuance
+from app.storage import TenantStore
 from app.tenancy import Tenancy
 
 

@@ -27,7 +27,8 @@ from app.protocol.token import (
     sent_code,
     token_type,
 )
-from app.storage import AccessToken, Authorization, AuthorizationCode, Grant, TenantStore
+from app.records import AccessToken, Authorization, AuthorizationCode, Grant
+from app.storage import TenantStore
 from app.tenancy import Tenancy
 
 

@@ -18,8 +18,9 @@ from app.interaction.plan import PlannedCredential, collect_claims
 from app.protocol import base64url
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
+from app.records import BrowserFlow, Session, StoredUser
 from app.steps import Page, Rejected, ShownClaim, ShownCredential, View, WebSteps
-from app.storage import BrowserFlow, Session, StoredUser, TenantStore
+from app.storage import TenantStore
 from app.tenancy import Tenancy
 
 

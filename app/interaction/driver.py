@@ -18,7 +18,8 @@ from app.protocol.digest import digest
 from app.protocol.dpop import DpopProof
 from app.protocol.refusal import Refusal
 from app.protocol.request import AuthorizationRequest, check_redirect_uri, enabled_configuration
-from app.storage import Authorization, AuthorizationCode, GrantedCredential, Session, StoredUser, TenantStore
+from app.records import Authorization, AuthorizationCode, GrantedCredential, Session, StoredUser
+from app.storage import TenantStore
 from app.tenancy import Tenancy
 
 _GONE: Final = "This request is unknown, has expired, or was finished before. Please start again in your wallet."

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from app.document.model import LoginStep, Step
 from app.ports import Passwords
+from app.records import StoredUser
 from app.steps import Accepted, Page, Rejected, View
-from app.storage import StoredUser
 from app.tenancy import Tenancy
 
 _TRIES: Final = 5

@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.adapters.db.tables import authorization_codes
 from app.protocol.digest import digest
-from app.storage import AuthorizationCode, TenantStore
+from app.records import AuthorizationCode
+from app.storage import TenantStore
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.records import NOW

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.adapters.db.tables import audit_events, issuances, spent_values
 from app.protocol.digest import digest
-from app.storage import AuditEvent, SpentKind
+from app.records import AuditEvent, SpentKind
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.records import NOW

@@ -14,7 +14,8 @@ from app.adapters.vault import MasterKeys, SealBroken
 from app.interaction.machine import Status
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
-from app.storage import PlatformStore, TenantHead
+from app.records import TenantHead
+from app.storage import PlatformStore
 from tests.support import records
 from tests.support.database import MASTER_KEY, PUBLIC_URL, OpenedDatabase, opened
 from tests.support.records import NOW

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from app.adapters.db.tables import sessions
 from app.interaction.machine import Status
 from app.protocol.digest import digest
-from app.storage import Session
+from app.records import Session
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.records import NOW

@@ -13,7 +13,7 @@ from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import clients, metadata
 from app.interaction.machine import Status
 from app.protocol.digest import digest
-from app.storage import AuditEvent
+from app.records import AuditEvent
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.records import NOW

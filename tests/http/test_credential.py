@@ -9,7 +9,8 @@ from cryptography import x509
 
 from app.formats import sd_jwt_vc
 from app.protocol.x509 import read_x5c, verify_chain
-from app.storage import Grant, TenantStore
+from app.records import Grant
+from app.storage import TenantStore
 from tests.http.issued import Issued, assert_refused, decoded, issued
 from tests.support.documents import document
 from tests.support.raw_wallet import ABSENT, Browser, Key, RawWallet, redirect_parameters

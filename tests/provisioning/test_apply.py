@@ -12,7 +12,8 @@ from app.document.model import Client, Issuer, TenantDocument, User
 from app.document.reader import read
 from app.protocol.refusal import Refusal
 from app.provisioning import Applied, apply_document, delete_tenant, import_credential_key
-from app.storage import PlatformStore, StoredUser, TenantHead, TenantStore
+from app.records import StoredUser, TenantHead
+from app.storage import PlatformStore, TenantStore
 from tests.document.test_reader import EXAMPLE, MINIMAL
 from tests.support.database import OpenedDatabase
 

@@ -19,7 +19,8 @@ from app.adapters.db.store import SqlDatabase
 from app.adapters.db.tenancies import SqlTenancies
 from app.adapters.db.vaults import Vaults
 from app.adapters.vault import MasterKeys
-from app.storage import TenantHead, TenantStore
+from app.records import TenantHead
+from app.storage import TenantStore
 from tests.support.fakes import CountedEntropy, FixedClock
 from tests.support.postgres import PostgresServer, start_or_skip
 

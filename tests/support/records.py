@@ -9,7 +9,7 @@ from app.interaction.machine import Status
 from app.interaction.plan import ClaimValue, Plan
 from app.protocol import base64url
 from app.protocol.digest import digest
-from app.storage import (
+from app.records import (
     AccessToken,
     Authorization,
     AuthorizationCode,

@@ -7,7 +7,7 @@ from sqlalchemy import insert
 
 from app.adapters.db.repository import TenantRepository
 from app.adapters.db.tables import audit_events
-from app.storage import AuditEvent
+from app.records import AuditEvent
 
 _INSERT: Final = insert(audit_events).inline()
 

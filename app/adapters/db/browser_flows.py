@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import browser_flows
-from app.storage import BrowserFlow
+from app.records import BrowserFlow
 
 _INSERT: Final = insert(browser_flows).inline()
 _BY_COOKIE: Final = select(browser_flows).where(

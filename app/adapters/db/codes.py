@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, insert, null, select, update
 
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import authorization_codes as codes
-from app.storage import Authorization, AuthorizationCode
+from app.records import Authorization, AuthorizationCode
 
 _INSERT: Final = insert(codes).inline()
 _BY_DIGEST: Final = select(codes).where(codes.c.tenant_id == TENANT, codes.c.code_digest == bindparam("of_digest"))

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, case, insert, null, select, update
 
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import access_tokens, grants, issuances
-from app.storage import AccessToken, Authorization, Grant, Issuance
+from app.records import AccessToken, Authorization, Grant, Issuance
 
 _INSERT: Final = insert(grants).inline()
 _BY_ID: Final = select(grants).where(grants.c.tenant_id == TENANT, grants.c.grant_id == bindparam("of_grant"))

@@ -7,7 +7,7 @@ from sqlalchemy import Row, bindparam, insert, select, update
 
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import signing_keys, tenants
-from app.storage import SigningKey
+from app.records import SigningKey
 
 _INSERT: Final = insert(signing_keys).inline()
 _ALL: Final = (

@@ -13,7 +13,8 @@ from app.adapters.db.tables import metadata, tenants
 from app.adapters.db.vaults import Vaults
 from app.ports import Entropy
 from app.protocol.refusal import Refusal
-from app.storage import PlatformStore, TenantHead
+from app.records import TenantHead
+from app.storage import PlatformStore
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import sessions
 from app.interaction.machine import Status
 from app.interaction.plan import Plan
-from app.storage import Session
+from app.records import Session
 
 _INSERT: Final = insert(sessions).inline()
 _BY_ID: Final = select(sessions).where(sessions.c.tenant_id == TENANT, sessions.c.session_id == bindparam("of_session"))

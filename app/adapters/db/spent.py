@@ -5,7 +5,7 @@ from typing import Final
 from app.adapters.db.repository import TenantRepository, insert_unless_known
 from app.adapters.db.tables import spent_values
 from app.protocol.digest import digest
-from app.storage import SpentKind
+from app.records import SpentKind
 
 _SPEND: Final = insert_unless_known(spent_values)
 

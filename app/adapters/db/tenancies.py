@@ -13,7 +13,7 @@ from app.adapters.db.vaults import Vaults
 from app.adapters.keystore import StoredKeyRing
 from app.document.model import TenantDocument
 from app.ports import Clock, Database, Entropy, KeyRing
-from app.storage import TenantHead
+from app.records import TenantHead
 from app.tenancy import Tenancy
 
 _BY_SLUG: Final = select(tenants).where(tenants.c.slug == bindparam("name"), tenants.c.origin.is_(None))

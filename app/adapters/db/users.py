@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.adapters.db.repository import TENANT, TenantRepository, UpsertPair
 from app.adapters.db.tables import login_attempts, users
 from app.protocol.refusal import Refusal
-from app.storage import StoredUser
+from app.records import StoredUser
 
 
 class _Person(Struct, frozen=True):
