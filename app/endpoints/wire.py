@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 from litestar import MediaType, Request, Response
+from litestar.exceptions import InternalServerException
 
 from app.protocol import strict_json
 from app.protocol.refusal import Refusal
@@ -29,7 +30,15 @@ async def read_form(request: HttpRequest) -> dict[str, str]:
     """Return the fields of a form body (G-10). Raises `Refusal("invalid_request")` or `unsupported_media_type`."""
     _check_content_type(request, "application/x-www-form-urlencoded")
     _check_query(request)
-    return parse_form(await request.body())
+    return parse_form(await _body(request))
+
+
+async def _body(request: HttpRequest) -> bytes:
+    try:
+        return await request.body()
+    except InternalServerException:
+        # The framework's word for a client that hung up, or was hung up on because it was too slow (O-02).
+        raise Refusal("invalid_request", "The body did not arrive.", reason="client disconnected") from None
 
 
 def parse_form(body: bytes) -> dict[str, str]:
@@ -69,7 +78,7 @@ async def read_json_object(request: HttpRequest) -> dict[str, Any]:
     _check_content_type(request, "application/json")
     _check_query(request)
     try:
-        return strict_json.parse_object(await request.body())
+        return strict_json.parse_object(await _body(request))
     except strict_json.Malformed:
         raise Refusal("invalid_request", "The body is not a well-formed JSON object.") from None
 

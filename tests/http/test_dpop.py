@@ -256,6 +256,31 @@ class TestSeveralInstances:
         assert (answer.status, answer.json()["error"]) == at.refusal
         assert raw_http.exchange(second, at.message(at.good()).octets()).status == 201
 
+    @pytest.mark.rule("DP-11", "D-02")
+    def test_behind_a_proxy_that_ends_tls(self, server: RunningServer, wallet: RawWallet) -> None:
+        port = free_port()
+        settings = msgspec.structs.replace(
+            server.settings,
+            public_url="https://issuer.example",
+            server=msgspec.structs.replace(server.settings.server, port=port, trusted_proxies=("192.0.2.1",)),
+        )
+        at = slot("DPoP at PAR", server, wallet)
+        outer = "https://issuer.example/pid-provider/par"
+        # Without a nonce: who gets as far as being asked for one has the right URL.
+        asked = {"nonce": ABSENT}
+        with running_server(settings, [], clock=server.clock):
+            for htu in (
+                at.payload["htu"],
+                outer.replace("https", "http"),
+                outer.replace(".example", f".example:{port}"),
+            ):
+                sent = at.message(at.bent(payload={**asked, "htu": htu}))
+                answer = raw_http.exchange(f"http://localhost:{port}", sent.octets(host="issuer.example"))
+                assert (answer.status, answer.json()["error"]) == at.refusal, htu
+            sent = at.message(at.bent(payload={**asked, "htu": outer}))
+            answer = raw_http.exchange(f"http://localhost:{port}", sent.octets(host="issuer.example"))
+            assert answer.json()["error"] == "use_dpop_nonce"
+
     @pytest.mark.rule("DP-14")
     def test_of_many_at_once_one_passes(self, server: RunningServer, wallet: RawWallet, second_port: int) -> None:
         at = slot("DPoP at PAR", server, wallet)

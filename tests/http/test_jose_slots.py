@@ -111,7 +111,7 @@ class TestEverySlot:
         ]
         at.assert_all_refused({str(extension): at.bent(header=extension) for extension in extensions})
 
-    @pytest.mark.rule("E-09", "G-14")
+    @pytest.mark.rule("E-09", "C-24", "G-14")
     def test_the_type(self, at: Slot) -> None:
         types = ("at+jwt", "dpop+jwt", "openid4vci-proof+jwt", "dc+sd-jwt", "kb+jwt", "JWT", "oauth-authz-req+jwt", "")
         others: list[Any] = [*(one for one in types if one != at.header["typ"]), ABSENT, None, [at.header["typ"]]]

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psutil
 import pytest
@@ -37,7 +37,8 @@ def converse(server: RunningServer, octets: bytes, *, timeout: float = 10) -> tu
 
 
 def post(server: RunningServer, path: str, *, headers: list[tuple[str, str]], body: bytes = b"") -> RawAnswer:
-    return exchange(server.url, request("POST", f"/pid-provider{path}", host=host(server), headers=headers, body=body))
+    sent: list[tuple[str | bytes, str | bytes]] = [*headers]
+    return exchange(server.url, request("POST", f"/pid-provider{path}", host=host(server), headers=sent, body=body))
 
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -179,14 +180,15 @@ def test_a_body_that_does_not_arrive_ends_the_connection(server: RunningServer, 
 @pytest.mark.usefixtures("impatient")
 def test_a_body_drop_by_drop_ends_the_connection(server: RunningServer) -> None:
     head = request("POST", "/pid-provider/token", host=host(server), headers=[FORM, ("Content-Length", "5000")])
-    started = time.monotonic()
     with socket.create_connection(("localhost", server.settings.server.port), timeout=10) as connection:
         connection.sendall(head)
-        with pytest.raises(ConnectionError):
-            for _ in range(400):
+        drops = 0
+        with suppress(ConnectionError):
+            while drops < 400:
                 connection.sendall(b"a")
+                drops += 1
                 time.sleep(0.025)
-    assert time.monotonic() - started < 8
+    assert 0 < drops < 300
 
 
 @pytest.mark.rule("O-02")
@@ -252,7 +254,7 @@ def test_without_host_or_with_two_nothing_is_served(server: RunningServer) -> No
 
 @pytest.mark.rule("M-07", "O-20")
 def test_urls_come_from_the_configuration_whatever_a_proxy_header_says(server: RunningServer) -> None:
-    said = [
+    said: list[tuple[str | bytes, str | bytes]] = [
         ("X-Forwarded-Host", "evil.example"),
         ("X-Forwarded-Proto", "https"),
         ("X-Forwarded-For", "203.0.113.1"),

@@ -55,6 +55,11 @@ class Key:
         return jose.compact(signing_input, jose.raw_signature(der))
 
 
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def error_of(response: httpx2.Response) -> tuple[int, str | None]:
     """Return status and `error` of an answer; None where the body names none."""
     try:
@@ -136,6 +141,8 @@ class RawWallet:
     holder: Key = field(default_factory=Key)
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     nonces: dict[str, str] = field(default_factory=dict)
+    sent_to: str | None = None
+    """The origin requests really go to, of one of several processes behind the issuer's."""
 
     def __post_init__(self) -> None:
         self.http = httpx2.Client(follow_redirects=False, verify=self.verify, timeout=30)
@@ -211,13 +218,15 @@ class RawWallet:
         answer = None
         for _ in range(2):
             sent = dict(headers or {})
+            if self.sent_to is not None:
+                sent["Host"] = urlsplit(self.issuer).netloc
             if isinstance(dpop, str):
                 sent["DPoP"] = dpop
             elif dpop:
                 proof = {"nonce": self.nonces.get(family), "access_token": access_token, **bent}
                 sent["DPoP"] = self.dpop("POST", url, **proof)
             answer = self.http.post(
-                url,
+                url if self.sent_to is None else url.replace(_origin(url), self.sent_to),
                 data=data,
                 content=None if json is None else msgspec.json.encode(json),
                 headers={**({"Content-Type": "application/json"} if json is not None else {}), **sent},

@@ -1,7 +1,10 @@
 """The real service over real sockets, in a thread of this process: uvicorn with the production configuration."""
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import httpx2
 import uvicorn
 
 from app.adapters.db.migrate import upgrade
@@ -153,3 +157,31 @@ def running_server(
     finally:
         server.should_exit = True
         thread.join(timeout=20)
+
+
+@contextmanager
+def serving_process(settings: Settings, *, port: int) -> Iterator[tuple[str, int]]:
+    """Run `vestibule serve` as a process of its own, listening on `port`; gives its origin and process id."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
+    environment |= {
+        "VESTIBULE_PUBLIC_URL": settings.public_url,
+        "VESTIBULE_SERVER__PORT": str(port),
+        "VESTIBULE_DATABASE__URL": settings.database_url,
+        "VESTIBULE_SECRETS__MASTER_KEYS": MASTER_KEY,
+        "VESTIBULE_DATA_DIRECTORY": str(settings.data_directory),
+    }
+    origin = f"http://localhost:{port}"
+    with (settings.data_directory / f"serve-{port}.log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stderr=log)
+        try:
+            for _ in range(400):
+                try:
+                    httpx2.get(f"{origin}/readyz", timeout=5)
+                    break
+                except httpx2.TransportError:
+                    assert process.poll() is None, "the server did not start"
+                    time.sleep(0.05)
+            yield origin, process.pid
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
