@@ -30,6 +30,10 @@ Colour = Annotated[str, Meta(pattern=r"^#[0-9A-Fa-f]{6}\Z", description="a colou
 ClaimPath = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(min_length=1, max_length=8)]
 
 
+LONGEST_USERNAME = 200
+LONGEST_PASSWORD = 1000
+
+
 class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """Base of every part of the document: frozen, unknown members refused."""
 
@@ -186,8 +190,8 @@ class Sequence(Part, frozen=True):
 class User(Part, frozen=True):
     """A person who can sign in at this tenant's pages. Exactly one of the two password members."""
 
-    username: Annotated[str, Meta(min_length=1, max_length=200)]
-    password: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    username: Annotated[str, Meta(min_length=1, max_length=LONGEST_USERNAME)]
+    password: Annotated[str, Meta(min_length=1, max_length=LONGEST_PASSWORD)] | None = None
     password_hash: (
         Annotated[str, Meta(pattern=r"^\$argon2id\$", max_length=500, description="an encoded Argon2id hash")] | None
     ) = None

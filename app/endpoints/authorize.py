@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.response import Redirect
 
 from app.endpoints.deps import Form
-from app.endpoints.wire import FORM_LIMIT, HttpRequest, parse_form
+from app.endpoints.wire import FORM_LIMIT, HttpRequest, parse_form, read_cookie
 from app.interaction.browser import BrowserLeg, Finished, NextPage, OpenPage, flow_name, form_token
 from app.pages.render import PAGE_HEADERS, step_page
 from app.protocol.refusal import Refusal
@@ -26,7 +26,7 @@ async def authorize(
         # RFC 9126 §4 (AZ-12): not pushed, so its redirect_uri was never judged and nobody is sent there.
         raise Refusal("invalid_request", "An authorization request must be pushed first.")
     request.scope["state"]["record"].client = client_id
-    cookie = request.cookies.get(_cookie_name(tenancy, request_uri))
+    cookie = read_cookie(request, _cookie_name(tenancy, request_uri))
     opened = await browser_leg.open(tenancy, client_id=client_id, request_uri=request_uri, cookie=cookie)
     return _show(tenancy, opened, request_uri=request_uri, cookie=opened.new_cookie or cookie or "")
 
@@ -40,7 +40,7 @@ async def answer(
 ) -> Response[Any]:
     """Take a page's form: on to the next page, the same page again, or back to the wallet."""
     request_uri = form.get("request_uri", "")
-    cookie = request.cookies.get(_cookie_name(tenancy, request_uri))
+    cookie = read_cookie(request, _cookie_name(tenancy, request_uri))
     outcome = await browser_leg.answer(tenancy, request_uri=request_uri, cookie=cookie, form=form)
     match outcome:
         case OpenPage():

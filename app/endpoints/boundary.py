@@ -13,7 +13,7 @@ from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.endpoints.errors import answer_refusal
+from app.endpoints.errors import answer_refusal, answer_unforeseen
 from app.pages.render import ICON_PATH, STYLES_PATH
 from app.protocol.refusal import Refusal
 from app.tenancy import Tenancies
@@ -48,9 +48,14 @@ class Boundary:
             self._check_headers(scope)
             self._check_path(scope)
             await self._find_origin(scope)
-        except Refusal as refusal:
+        except Exception as problem:
+            # The framework's handlers are behind this, also for what nobody foresaw, such as a database that is gone.
             request: Request[Any, Any, Any] = Request(scope, receive, send)
-            await answer_refusal(request, refusal).to_asgi_response(None, request)(scope, receive, send)
+            if isinstance(problem, Refusal):
+                answer = answer_refusal(request, problem)
+            else:
+                answer = answer_unforeseen(request, problem)
+            await answer.to_asgi_response(None, request)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

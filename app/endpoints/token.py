@@ -17,12 +17,12 @@ from app.protocol.credential import allowed_credentials
 from app.protocol.digest import digest
 from app.protocol.dpop import DpopProof
 from app.protocol.refusal import Refusal
-from app.protocol.request import check_resource, enabled_configuration
+from app.protocol.request import check_redirect_uri, check_resource, enabled_configuration
 from app.protocol.token import (
     ACCESS_TOKEN_TYPE,
     access_token_claims,
     check_grant_type,
-    code_spent,
+    code_refused,
     judge_code,
     sent_code,
     token_type,
@@ -71,7 +71,7 @@ async def token(
             spend_proof(store, proof)
         if code.used_at is None:
             authorization = _narrow(tenancy, code, form)
-            _check_still_allowed(tenancy, store, code, authorization)
+            _check_still_allowed(tenancy, store, client, code, authorization)
             grant, access_token = _make_grant(tenancy, code, authorization, proof, now)
             if store.codes.spend(code, grant_id=grant.grant_id, now=now):
                 store.grants.create(grant)
@@ -86,7 +86,7 @@ async def token(
 
     exchanged = await tenancy.write(exchange)
     if exchanged is None:
-        raise code_spent()
+        raise code_refused("code used before")
     return json_answer(await _answer(tenancy, exchanged), headers=nonce_header(tenancy, "dpop_as"))
 
 
@@ -112,14 +112,23 @@ def _narrow(tenancy: Tenancy, code: AuthorizationCode, form: Form) -> Authorizat
 
 
 def _check_still_allowed(
-    tenancy: Tenancy, store: TenantStore, code: AuthorizationCode, authorization: Authorization
+    tenancy: Tenancy,
+    store: TenantStore,
+    client: AuthenticatedClient,
+    code: AuthorizationCode,
+    authorization: Authorization,
 ) -> None:
     """Judge by the current revision what was true when the code was minted (C-29)."""
+    if code.redirect_uri is not None:
+        try:
+            check_redirect_uri(code.redirect_uri, client, document=tenancy.document)
+        except Refusal as refusal:
+            raise code_refused(refusal.reason) from None
     user = store.users.by_id(code.user_id) if code.user_id is not None else None
     if code.user_id is not None and (user is None or not user.active):
-        raise Refusal("invalid_grant", "The authorization code is not valid here.", reason="user inactive")
+        raise code_refused("user inactive")
     if any(enabled_configuration(tenancy.document, c.configuration_id) is None for c in authorization.credentials):
-        raise Refusal("invalid_grant", "The authorization code is not valid here.", reason="configuration disabled")
+        raise code_refused("configuration disabled")
 
 
 def _make_grant(

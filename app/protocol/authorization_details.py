@@ -55,14 +55,14 @@ def _check_claims(claims: Any) -> None:
     problem = _refused("claims must be a non-empty array of distinct claim paths.")
     if not isinstance(claims, list) or not claims:
         raise problem
-    paths: list[list[Any]] = []
+    paths: set[tuple[str | int | None, ...]] = set()
     for claim in claims:
         path = claim.get("path") if isinstance(claim, dict) else None
-        if not isinstance(path, list) or not path or path in paths or not all(map(_is_path_element, path)):
+        if not isinstance(path, list) or not path or not all(map(_is_path_element, path)):
             raise problem
-        if not isinstance(claim.get("mandatory", False), bool):
+        if tuple(path) in paths or not isinstance(claim.get("mandatory", False), bool):
             raise problem
-        paths.append(path)
+        paths.add(tuple(path))
 
 
 def _is_path_element(element: Any) -> bool:

@@ -1,5 +1,6 @@
 """Client authentication (RFC 6749 §2.3): which client sends this request. So far by the method `none`."""
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -11,6 +12,7 @@ from app.protocol.refusal import Refusal
 AUTH_METHODS: Final = ("none",)
 """What `token_endpoint_auth_methods_supported` says."""
 
+_CLIENT_ID: Final = re.compile(r"[\x21-\x7E]{1,255}")
 _ASSERTION_FIELDS: Final = frozenset({"client_assertion", "client_assertion_type"})
 
 
@@ -54,6 +56,7 @@ def recognize(client_id: str, *, registered: Client | None, clients: Clients) ->
     """Return the client as the tenant's current revision knows it. Raises `Refusal("invalid_client")`."""
     if registered is not None and registered.active:
         return AuthenticatedClient(client_id=client_id, name=registered.name, redirect_uris=registered.redirect_uris)
-    if registered is None and clients.unknown_public is not None:
+    # As long as a registered one may be: it is stored, and the access token must be ours to read (RFC 6749 §A.1).
+    if registered is None and clients.unknown_public is not None and _CLIENT_ID.fullmatch(client_id):
         return AuthenticatedClient(client_id=client_id, name=None, redirect_uris=clients.unknown_public.redirect_uris)
     raise Refusal("invalid_client", "Client authentication failed.", reason="client unknown or inactive")

@@ -36,8 +36,6 @@ ACCESS_TOKEN_CLAIMS: Final = claims.ClaimTable(
     ignored=frozenset({"scope", "nbf"}),
 )
 
-_INVALID_GRANT: Final = "The authorization code is not valid here."
-
 
 class IssuedCode(Protocol):
     """What a code was issued with, as the rules need it."""
@@ -88,31 +86,27 @@ def judge_code(
     (RFC 6749 §4.1.2, TOK-10). Its expiry no longer matters then.
     """
     if code is None:
-        raise _refused("code unknown")
+        raise code_refused("code unknown")
     # RFC 6749 §4.1.3 (TOK-05, C-12)
     if code.client_id != client.client_id:
-        raise _refused("code of another client")
+        raise code_refused("code of another client")
     # RFC 6749 §4.1.3 (TOK-07, C-02); a code delivered in JSON was never redirected (TOK-08, GAP-08).
     redirect_uri = form.get("redirect_uri")
     if redirect_uri != code.redirect_uri and not (redirect_uri is None and code.delivered == "json"):
-        raise _refused("redirect_uri differs")
+        raise code_refused("redirect_uri differs")
     # RFC 7636 §4.6 (TOK-12..TOK-14, C-13, C-14)
     if not pkce.verifier_matches(form.get("code_verifier"), code.code_challenge):
-        raise _refused("code_verifier does not match")
+        raise code_refused("code_verifier does not match")
     # RFC 9449 §10 (DP-33, DP-34, D-08)
     if code.dpop_jkt is not None and (proof is None or not hmac.compare_digest(code.dpop_jkt, proof.jkt)):
-        raise _refused("code is bound to another DPoP key")
+        raise code_refused("code is bound to another DPoP key")
     if code.used_at is None and code.expires_at <= now:
-        raise _refused("code expired")
+        raise code_refused("code expired")
 
 
-def _refused(reason: str) -> Refusal:
-    return Refusal("invalid_grant", _INVALID_GRANT, reason=reason)
-
-
-def code_spent() -> Refusal:
-    """Return the refusal of a code that was used before; to the wallet no different from any other."""
-    return _refused("code used before")
+def code_refused(reason: str) -> Refusal:
+    """Return the refusal of a code; to the wallet every reason is the same."""
+    return Refusal("invalid_grant", "The authorization code is not valid here.", reason=reason)
 
 
 def access_token_claims(

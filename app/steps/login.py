@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from app.document.model import LoginStep, Step
+from app.document.model import LONGEST_PASSWORD, LONGEST_USERNAME, LoginStep, Step
 from app.ports import Passwords
 from app.records import StoredUser
 from app.steps import Accepted, Page, Rejected, View
@@ -44,7 +44,10 @@ class Login:
 
     async def gather(self, answer: Mapping[str, str], tenancy: Tenancy) -> LoginFacts:
         """Spend a try, then compare the password; an unknown name costs the same work as a known one (O-09, O-10)."""
-        username = answer.get("username", "")
+        username, password = answer.get("username", ""), answer.get("password", "")
+        # O-15: nobody has such a name or password, and comparing Unicode forms takes a time that grows with the square.
+        if len(username) > LONGEST_USERNAME or len(password) > LONGEST_PASSWORD:
+            return LoginFacts(None)
         now = tenancy.clock.now()
         # The try is spent in a transaction of its own, before it is known whether it succeeds.
         counted = await tenancy.write(
@@ -54,7 +57,7 @@ class Login:
             return LoginFacts(None, too_many=True)
         user = await tenancy.read(lambda store: store.users.by_username(username))
         usable = user if user is not None and user.active else None
-        if not await self._passwords.matches(answer.get("password", ""), usable.password_hash if usable else None):
+        if not await self._passwords.matches(password, usable.password_hash if usable else None):
             return LoginFacts(None)
         await tenancy.write(lambda store: store.users.clear_login_attempts(username))
         return LoginFacts(usable)

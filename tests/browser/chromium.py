@@ -37,6 +37,6 @@ def find() -> str:
     if found is not None:
         return found
     missing = "CHROMIUM IS NOT INSTALLED: THE PAGES ARE NOT TESTED (Debian: apt-get install chromium)"
-    if os.environ.get("CI") == "true" or os.environ.get("VESTIBULE_REQUIRE_BROWSER") == "1":
+    if os.environ.get("CI") == "true" or os.environ.get("VESTIBULE_TEST_REQUIRE_BROWSER") == "1":
         raise RuntimeError(missing)
     pytest.skip(missing)

@@ -7,7 +7,7 @@ from tests.browser import chromium
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("demand", [("CI", "true"), ("VESTIBULE_REQUIRE_BROWSER", "1")])
+@pytest.mark.parametrize("demand", [("CI", "true"), ("VESTIBULE_TEST_REQUIRE_BROWSER", "1")])
 def test_where_chromium_is_demanded_its_absence_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object, demand: tuple[str, str]
 ) -> None:
@@ -20,6 +20,6 @@ def test_where_chromium_is_demanded_its_absence_fails(
 def test_elsewhere_its_absence_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CI", raising=False)
-    monkeypatch.delenv("VESTIBULE_REQUIRE_BROWSER", raising=False)
+    monkeypatch.delenv("VESTIBULE_TEST_REQUIRE_BROWSER", raising=False)
     with pytest.raises(pytest.skip.Exception, match="CHROMIUM IS NOT INSTALLED"):
         chromium.find()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.http.refusals import assert_oauth_refused
@@ -135,3 +136,10 @@ class TestNoncesOff:
                 assert answer.status_code == 201
             else:
                 assert_oauth_refused(answer, 400, "invalid_dpop_proof")
+
+    @pytest.mark.rule("DP-37")
+    def test_tokens_are_short_lived_here_too(self, without_nonces: RunningServer) -> None:
+        with without_nonces.wallet() as wallet:
+            assert wallet.exchange(wallet.code()).json()["expires_in"] <= 300
+        with pytest.raises(msgspec.ValidationError, match="access_token"):
+            document({"dpop": {"nonce": "off"}, "lifetimes": {"access_token": 301}})

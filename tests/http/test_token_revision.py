@@ -51,6 +51,16 @@ def test_what_is_disabled_stops_at_once_and_works_again_afterwards(
 
 
 @pytest.mark.rule("C-29")
+def test_a_code_sent_to_a_redirect_uri_that_was_taken_off_the_list_is_refused(own_server: RunningServer) -> None:
+    with own_server.wallet() as wallet:
+        code = wallet.code()
+        own_server.apply(document(_with_clients(redirect_uris=["https://wallet.example/cb"])))
+        assert_oauth_refused(wallet.exchange(code), 400, "invalid_grant")
+        own_server.apply(document())
+        assert_kept(wallet, code)
+
+
+@pytest.mark.rule("C-29")
 def test_a_deleted_person_or_tenant_takes_the_grant_along(own_server: RunningServer) -> None:
     with own_server.wallet() as wallet, own_server.wallet(OTHER_SLUG) as neighbour:
         code, token, kept = wallet.code(), wallet.access_token(), neighbour.code()

@@ -30,7 +30,7 @@ def node() -> str:
     if found is not None and (HERE / "node_modules" / "oauth4webapi").is_dir():
         return found
     missing = "NODE OR ITS PACKAGES ARE NOT INSTALLED: NO OTHER WALLET IS TESTED (npm ci in tests/interop)"
-    if os.environ.get("CI") == "true" or os.environ.get("VESTIBULE_REQUIRE_NODE") == "1":
+    if os.environ.get("CI") == "true" or os.environ.get("VESTIBULE_TEST_REQUIRE_NODE") == "1":
         raise RuntimeError(missing)
     pytest.skip(missing)
 

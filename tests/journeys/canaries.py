@@ -5,10 +5,7 @@ import contextlib
 import hashlib
 import json
 import secrets
-import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 from app.adapters.db.engine import sqlite_file
 
@@ -57,12 +54,3 @@ def database_files(url: str) -> bytes:
     files = sorted(file.parent.glob(f"{file.name}*"))
     assert files
     return b"".join(one.read_bytes() for one in files)
-
-
-def postgres_dump(url: str) -> bytes:
-    """Return what `pg_dump` writes of a PostgreSQL database."""
-    programs = [shutil.which("pg_dump"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/pg_dump")))]
-    program = next(program for program in programs if program)
-    dump = subprocess.run([program, url], capture_output=True, check=True, timeout=60).stdout
-    assert b"COPY public.sessions" in dump
-    return dump

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import io
-import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from app.adapters.db.engine import sqlite_file
-from app.adapters.logs import configure_logging
 from app.document.model import TenantDocument
 from app.protocol import base64url
-from app.settings import LogSettings
-from tests.journeys.canaries import canary, database_files, found, postgres_dump
+from tests.journeys.canaries import canary, database_files, found
 from tests.support.documents import document
+from tests.support.postgres import dump
 from tests.support.raw_wallet import PASSWORD, REDIRECT_URI, Browser, redirect_parameters
 from tests.support.served import serving
 from tests.support.server import MASTER_KEY, RunningServer
@@ -48,19 +45,6 @@ def canary_document() -> TenantDocument:
             "users": [person, {"username": "max", "password": PASSWORD, "claims": {}}],
         }
     )
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """Everything that is logged, by the most talkative setting."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    configure_logging(LogSettings(format="json", level="debug"), stream)
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 class Walks:
@@ -152,7 +136,7 @@ def remains(server: RunningServer) -> Iterator[bytes]:
     url = server.settings.database_url
     file = sqlite_file(url)
     if file is None:
-        yield postgres_dump(url)
+        yield dump(url)
         return
     yield database_files(url)
     with sqlite3.connect(file) as connection:

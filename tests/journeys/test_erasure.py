@@ -1,13 +1,10 @@
 """What is left of a journey: claims go with the use they were kept for, rows go with their time."""
 
-from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
-from app.adapters.db.engine import open_engine
 from app.adapters.db.expiry import MARGIN
 from app.adapters.db.tables import audit_events, metadata, sessions
 from app.interaction.machine import Status
@@ -15,23 +12,11 @@ from app.jobs import expire
 from app.main import Service
 from app.protocol.digest import digest
 from tests.support.raw_wallet import Browser, RawWallet, error_of, redirect_parameters
+from tests.support.served import query
 from tests.support.server import RunningServer
 
 KEPT = {"tenants", "data_keys", "document_revisions", "signing_keys", "clients", "users", "audit_events"}
 """Tables whose rows no passage of time deletes."""
-
-
-def query(server: RunningServer, statement: Any) -> Sequence[Any]:
-    """Ask the database itself."""
-
-    async def ask(_: Service) -> Sequence[Any]:
-        transactions = await open_engine(server.settings.database_url)
-        try:
-            return await transactions.read(lambda connection: connection.execute(statement).all())
-        finally:
-            await transactions.close()
-
-    return server.beside(ask)
 
 
 def tables_with_rows(server: RunningServer) -> set[str]:

@@ -60,6 +60,15 @@ def test_unknown_wallets_come_in_only_where_the_tenant_says_so_and_go_back_only_
     assert (client.client_id, client.name, client.redirect_uris) == ("nobody", None, [ANYBODYS])
 
 
+@pytest.mark.rule("PAR-01", "O-07")
+@pytest.mark.parametrize("client_id", ["x" * 256, "a wallet", "wall\u00e9t", "wallet\n", "a\u202eb"])
+def test_an_unknown_wallet_has_no_name_that_a_registered_one_could_not_have(client_id: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        recognize(client_id, registered=None, clients=OPEN)
+    assert refused.value.code == "invalid_client"
+    assert recognize("x" * 255, registered=None, clients=OPEN).client_id == "x" * 255
+
+
 def test_a_retired_client_does_not_come_in_as_an_unknown_one() -> None:
     with pytest.raises(Refusal) as refused:
         recognize("demo-wallet", registered=RETIRED, clients=OPEN)

@@ -81,7 +81,7 @@ def start_or_skip() -> PostgresServer:
     binaries = _binaries()
     if binaries is None:
         missing = "PostgreSQL is not installed and VESTIBULE_TEST_POSTGRES_URL is not set"
-        if os.environ.get("CI") == "true" or os.environ.get("VESTIBULE_REQUIRE_POSTGRES") == "1":
+        if os.environ.get("CI") == "true" or os.environ.get("VESTIBULE_TEST_REQUIRE_POSTGRES") == "1":
             raise RuntimeError(missing)
         pytest.skip(missing)
     return PostgresServer(_start(binaries))

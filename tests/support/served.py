@@ -1,7 +1,7 @@
 """The service over real sockets on either database, as a fixture for any folder."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from app.adapters.db.engine import open_engine
 from app.adapters.db.migrate import upgrade
 from app.document.model import TenantDocument
+from app.main import Service
 from tests.support.database import KINDS
 from tests.support.documents import document, other_tenant
 from tests.support.fakes import FixedClock
@@ -68,3 +70,16 @@ def own_either_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
     """The same for one test: its clock may be moved, its tenants changed."""
     with serving(request, request.param, tmp_path) as running:
         yield running
+
+
+def query(server: RunningServer, statement: Any) -> Sequence[Any]:
+    """Ask the server's database itself."""
+
+    async def ask(_: Service) -> Sequence[Any]:
+        transactions = await open_engine(server.settings.database_url)
+        try:
+            return await transactions.read(lambda connection: connection.execute(statement).all())
+        finally:
+            await transactions.close()
+
+    return server.beside(ask)

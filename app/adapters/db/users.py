@@ -1,7 +1,6 @@
 """People who can sign in, and how often somebody tried."""
 
 import hmac
-import unicodedata
 from typing import Any, Final
 
 from msgspec import Struct
@@ -10,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.adapters.db.repository import TENANT, TenantRepository, UpsertPair
 from app.adapters.db.tables import login_attempts, users
+from app.document.rules import same_name
 from app.protocol.refusal import Refusal
 from app.records import StoredUser
 
@@ -159,5 +159,4 @@ class SqlUsers(TenantRepository):
         )
 
     def _index(self, username: str) -> bytes:
-        same = unicodedata.normalize("NFC", unicodedata.normalize("NFC", username).casefold())
-        return hmac.digest(self._vault.derive("username index"), same.encode(), "sha256")
+        return hmac.digest(self._vault.derive("username index"), same_name(username).encode(), "sha256")
