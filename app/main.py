@@ -168,4 +168,4 @@ def _wallet_facing() -> list[Router]:
 
 def _web_steps(service: Service) -> WebSteps:
     """Return the registry of web step types."""
-    return {LoginStep: Login(service.passwords), ConfirmStep: Confirm()}
+    return {LoginStep: Login(service.passwords, demo=service.settings.demo), ConfirmStep: Confirm()}

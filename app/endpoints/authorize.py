@@ -44,6 +44,7 @@ async def answer(
     outcome = await browser_leg.answer(tenancy, request_uri=request_uri, cookie=cookie, form=form)
     match outcome:
         case OpenPage():
+            request.scope["state"]["record"].outcome = "rejected"
             return _show(tenancy, outcome, request_uri=request_uri, cookie=cookie or "", status_code=400)
         case Finished():
             # RFC 9700 §4.12 (AZ-10): 303, so that nothing posted here is posted there. The login ends with its request.

@@ -9,7 +9,6 @@ from typing import Any, Final
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.exceptions.http_exceptions import NotFoundException
 
 from app.endpoints.wire import json_answer
 from app.pages.render import error_page
@@ -152,6 +151,5 @@ def _error(code: str, text: str, status: int, headers: dict[str, str]) -> Respon
 EXCEPTION_HANDLERS: Final[dict[int | type[Exception], Any]] = {
     Refusal: answer_refusal,
     HTTPException: answer_http_exception,
-    NotFoundException: answer_http_exception,
     Exception: answer_unforeseen,
 }

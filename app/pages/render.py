@@ -65,11 +65,13 @@ def error_page(text: str, *, status: int, request_id: str) -> Response[bytes]:
 
 
 def _source(redirect_uri: str | None) -> str:
-    """Return the CSP source of a redirect URI: its origin, or its scheme where it has no origin."""
+    """Return the CSP source of a redirect URI: its origin, or its scheme where it has none that CSP can name."""
     if redirect_uri is None:
         return ""
     parts = urlsplit(redirect_uri)
-    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else f"{parts.scheme}:"
+    # CSP 3 §2.3.1: a host-source has no form for an IPv6 address; browsers drop the whole source.
+    nameable = parts.scheme in ("http", "https") and "[" not in parts.netloc
+    return f"{parts.scheme}://{parts.netloc}" if nameable else f"{parts.scheme}:"
 
 
 def _response(text: str, status_code: int, *, form_action: str) -> Response[bytes]:

@@ -94,6 +94,39 @@ def test_a_wallet_nobody_registered_is_called_by_its_host(
     assert "form-action 'self' https://anybody.example" in consent.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize("demo", [True, False])
+def test_passwords_are_hinted_at_in_demo_mode_only(server: RunningServer, browser: Browser, demo: bool) -> None:
+    """A document that was applied in demo mode may be in a database that is served without it."""
+    port = free_port()
+    settings = msgspec.structs.replace(
+        server.settings,
+        public_url=f"http://localhost:{port}",
+        server=ServerSettings(port=port, graceful_shutdown=2),
+        demo=demo,
+    )
+    with (
+        changed(server, {"users": [{**PID["users"][0], "demo_hint": "erika / correct horse"}]}),
+        running_server(settings, [], clock=server.clock) as other,
+        other.wallet() as wallet,
+    ):
+        page = browser.get(wallet.authorize_url(wallet.push()))
+        assert page.status_code == 200
+        assert ("erika / correct horse" in page.text) == demo
+
+
+def test_a_wallet_on_an_ipv6_loopback_can_be_redirected_to(
+    server: RunningServer, wallet: RawWallet, browser: Browser
+) -> None:
+    """No policy can name such a host: Chromium ignores the source and keeps the browser from the wallet."""
+    wallet.redirect_uri = "http://[::1]:9555/callback"
+    with changed(
+        server,
+        {"clients": {"registered": [{**PID["clients"]["registered"][0], "redirect_uris": ["http://[::1]/callback"]}]}},
+    ):
+        page = browser.get(wallet.authorize_url(wallet.push()))
+    assert page.headers["content-security-policy"].endswith("form-action 'self' http:")
+
+
 def test_every_text_is_escaped(server: RunningServer, wallet: RawWallet, browser: Browser) -> None:
     def evil(name: str) -> str:
         return f"</title></p>\"'><script>alert('{name}')</script>&amp;{{{{ 7*7 }}}}"

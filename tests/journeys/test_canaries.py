@@ -62,7 +62,7 @@ class Walks:
         pushed = wallet.push({"state": STATE})
         self.note("request_uri handle", pushed.json()["request_uri"].rpartition(":")[2])
         first = browser.get(wallet.authorize_url(pushed))
-        assert HINT in first.text
+        assert HINT not in first.text
         for wrong in ({"username": ENTERED["unknown_username"]}, {"password": ENTERED["wrong_password"]}):
             fields = {"username": ENTERED["username"], "password": ENTERED["password"], **wrong}
             assert "is not right" in browser.sign_in(first, **fields).text
