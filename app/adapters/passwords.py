@@ -36,10 +36,6 @@ class Argon2Passwords:
         )
         return same and encoded is not None
 
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown()
-
     def _hash(self, password: str, salt: bytes) -> str:
         return self._hasher.hash(_octets(password), salt=salt)
 

@@ -86,6 +86,8 @@ def _claim(
     if not store.spent.spend("c_nonce", key.nonce, expires_at=now + lifetimes.c_nonce + CLOCK_SKEW):
         raise Refusal("invalid_nonce", "The key proof needs a current nonce.", reason="c_nonce spent")
     if not store.grants.take_credential(grant, now=now):
+        # Since the grant was read above, it was revoked (L-15), or its last credential taken.
+        _live_grant(tenancy, store, access_token)
         raise _quota_used()
     issuance_id = tenancy.entropy.identifier()
     store.grants.record_issuance(

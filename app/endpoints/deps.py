@@ -91,6 +91,9 @@ async def provide_token_proof(
 ) -> DpopProof | None:
     """Verify the proof that goes with a DPoP-bound access token (RFC 9449 §7.1); None for a bearer token."""
     if access_token.jkt is None:
+        # C-29: a tenant that has become stricter meant it for the tokens that are out, too.
+        if tenancy.document.dpop.tokens == "required":
+            raise Refusal("invalid_token", "The access token is not valid here.", reason="bearer token, DPoP required")
         return None
     proof = _judge_proof(request, tenancy, family="dpop_resource", access_token=access_token.text)
     if proof is None:

@@ -110,7 +110,8 @@ def _oauth_answer(request: Request[Any, Any, Any], code: str, text: str) -> Resp
         headers = nonce_header(request.state.tenancy, "dpop_as")
     if code == "invalid_client":
         # RFC 6749 §5.2 (TOK-20); RFC 9110 §15.5.2 (G-15): every 401 has a challenge, and DPoP would be a false hint.
-        headers["WWW-Authenticate"] = "Basic"
+        # RFC 7617 §2: a realm is required.
+        headers["WWW-Authenticate"] = 'Basic realm="clients"'
     return _error("invalid_request" if code in _INTERNAL else code, text, _STATUS.get(code, 400), headers)
 
 

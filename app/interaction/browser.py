@@ -151,8 +151,9 @@ class BrowserLeg:
     def _find(
         self, tenancy: Tenancy, store: TenantStore, handle: str, cookie: str | None, token: str
     ) -> tuple[Session, BrowserFlow]:
-        session = live_session(tenancy, store, handle)
+        # The flow first: who finishes a session ends its flows with it, and one missing for that is no forgery (C-05).
         flow = store.browser_flows.by_cookie(digest(cookie)) if cookie else None
+        session = live_session(tenancy, store, handle)
         if (
             cookie is None
             or flow is None

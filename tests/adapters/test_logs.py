@@ -14,6 +14,7 @@ from app.adapters.logs import Message, Receive, RequestLog, Scope, Send, configu
 from app.ports import RequestRecord
 from app.settings import LogSettings
 from tests.support.fakes import CountedEntropy, FixedClock
+from tests.support.log import plain_log
 
 CANARY = "canary-5d20"
 
@@ -28,7 +29,7 @@ def _logging_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
-    structlog.reset_defaults()
+    plain_log()
     root.handlers[:] = handlers
     root.setLevel(level)
 

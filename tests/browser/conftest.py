@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
             ],
         }
     )
-    with fresh_server(tmp_path_factory.mktemp("server"), [example, awkward]) as running:
+    with fresh_server(tmp_path_factory.mktemp("server"), [example, awkward], demo=True) as running:
         yield running
 
 

@@ -131,7 +131,7 @@ class TestTheClient:
         code = wallet.code()
         answer = wallet.exchange(code, form, headers=headers)
         assert_oauth_refused(answer, status, error)
-        assert answer.headers.get("www-authenticate") == ("Basic" if status == 401 else None)
+        assert answer.headers.get("www-authenticate") == ('Basic realm="clients"' if status == 401 else None)
         assert_kept(wallet, code)
 
     @pytest.mark.rule("G-15", "C-21")
@@ -140,7 +140,7 @@ class TestTheClient:
         code = wallet.code()
         answer = wallet.exchange(code, {"client_id": client_id})
         assert_oauth_refused(answer, 401, "invalid_client")
-        assert answer.headers["www-authenticate"] == "Basic"
+        assert answer.headers["www-authenticate"] == 'Basic realm="clients"'
         assert_oauth_refused(wallet.exchange(code, {"client_id": ABSENT}), 400, "invalid_request")
         assert_kept(wallet, code)
 

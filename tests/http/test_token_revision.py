@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.adapters.db.grants import SqlGrants
 from app.provisioning import delete_tenant
+from app.records import Grant
 from tests.http.issued import assert_refused
 from tests.http.refusals import assert_kept, assert_oauth_refused, credential_works
 from tests.support.documents import OTHER_SLUG, PID, document
@@ -58,6 +60,37 @@ def test_a_code_sent_to_a_redirect_uri_that_was_taken_off_the_list_is_refused(ow
         assert_oauth_refused(wallet.exchange(code), 400, "invalid_grant")
         own_server.apply(document())
         assert_kept(wallet, code)
+
+
+@pytest.mark.rule("L-15")
+def test_a_grant_that_is_revoked_while_it_is_used_says_so(
+    own_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = SqlGrants.take_credential
+
+    def too_late(self: SqlGrants, grant: Grant, *, now: int) -> bool:
+        # As by another transaction that commits between the look-up and this statement (READ COMMITTED).
+        self.revoke(grant.grant_id, now=now)
+        return take(self, grant, now=now)
+
+    with own_server.wallet() as wallet:
+        token = wallet.access_token()
+        monkeypatch.setattr(SqlGrants, "take_credential", too_late)
+        assert_refused(wallet.credential(token), 401, "invalid_token")
+        monkeypatch.undo()
+        assert credential_works(wallet, token)
+
+
+@pytest.mark.rule("C-29", "DP-21")
+def test_a_bearer_token_ends_when_its_tenant_requires_dpop(own_server: RunningServer) -> None:
+    lenient = document({"dpop": {"tokens": "optional"}})
+    own_server.apply(lenient)
+    with own_server.wallet() as wallet:
+        token = wallet.exchange(wallet.code(dpop=False), dpop=False).json()["access_token"]
+        own_server.apply(document())
+        assert_refused(wallet.credential(token, scheme="Bearer", dpop=False), 401, "invalid_token")
+        own_server.apply(lenient)
+        assert wallet.credential(token, scheme="Bearer", dpop=False).status_code == 200
 
 
 @pytest.mark.rule("C-29")

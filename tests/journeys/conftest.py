@@ -5,10 +5,10 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from app.adapters.logs import configure_logging
 from app.settings import LogSettings
+from tests.support.log import plain_log
 
 
 @pytest.fixture
@@ -19,6 +19,6 @@ def log() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     configure_logging(LogSettings(format="json", level="debug"), stream)
     yield stream
-    structlog.reset_defaults()
+    plain_log()
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -1,11 +1,9 @@
 """The service over real sockets on either database, as a fixture for any folder."""
 
-import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -17,15 +15,7 @@ from tests.support.database import KINDS
 from tests.support.documents import document, other_tenant
 from tests.support.fakes import FixedClock
 from tests.support.postgres import PostgresServer
-from tests.support.server import RunningServer, free_port, running_server, settings_for
-
-T = TypeVar("T")
-
-
-def run_apart(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end in a thread of its own: this thread's event loop may be running."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
+from tests.support.server import RunningServer, free_port, run_apart, running_server, settings_for
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx2
+import msgspec
 import uvicorn
 
 from app.adapters.db.migrate import upgrade
@@ -74,10 +75,11 @@ class RunningServer:
             async with open_service(self.settings, clock=self.clock) as service:
                 return await call(service)
 
-        return _run(run())
+        return run_apart(run())
 
 
-def _run(work: Coroutine[object, object, T]) -> T:
+def run_apart(work: Coroutine[object, object, T]) -> T:
+    """Run a coroutine to its end in a thread of its own."""
     # An event loop may be running in this thread (pytest-asyncio, Playwright), so this one gets a thread of its own.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
@@ -127,12 +129,13 @@ def settings_for(
 
 @contextmanager
 def fresh_server(
-    folder: Path, documents: Sequence[TenantDocument], *, clock: FixedClock | None = None
+    folder: Path, documents: Sequence[TenantDocument], *, clock: FixedClock | None = None, demo: bool = False
 ) -> Iterator[RunningServer]:
     """Serve with a new SQLite database in `folder`."""
     url = f"sqlite:///{folder / 'vestibule.db'}"
-    _run(upgrade(url))
-    with running_server(settings_for(url, folder, port=free_port()), documents, clock=clock) as running:
+    run_apart(upgrade(url))
+    settings = msgspec.structs.replace(settings_for(url, folder, port=free_port()), demo=demo)
+    with running_server(settings, documents, clock=clock) as running:
         yield running
 
 

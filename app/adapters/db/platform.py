@@ -103,9 +103,10 @@ class SqlPlatformStore:
 
     def delete(self, tenant_id: str, *, now: int) -> None:
         """Destroy a tenant's data keys and rows; its slug stays taken."""
+        # First: it waits for whoever is changing the tenant, whose rows would otherwise be written behind the deletion.
+        self._connection.execute(_MARK_DELETED, {"of_tenant": tenant_id, "now": now})
         for statement in _DELETE_ROWS:
             self._connection.execute(statement, {"of_tenant": tenant_id})
-        self._connection.execute(_MARK_DELETED, {"of_tenant": tenant_id, "now": now})
         self._vaults.forget(tenant_id)
 
     def rewrap_data_keys(self) -> int:
