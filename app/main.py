@@ -21,7 +21,7 @@ from app.adapters.logs import RequestLog
 from app.adapters.master_key import load_master_keys
 from app.adapters.passwords import Argon2Passwords
 from app.adapters.system import SystemClock, SystemEntropy
-from app.adapters.vault import MasterKeys
+from app.adapters.vault import MasterKeys, SealBroken
 from app.document.model import ConfirmStep, LoginStep
 from app.document.unsafe import unsafe_choices
 from app.endpoints import authorize, credential, health, jwks, metadata, nonce, par, static, token
@@ -35,7 +35,6 @@ from app.settings import Settings
 from app.steps import WebSteps
 from app.steps.confirm import Confirm
 from app.steps.login import Login
-from app.storage import PlatformStore
 from app.tenancy import Tenancies
 
 
@@ -135,14 +134,17 @@ def build(
 
 
 async def _name_unsafe_choices(service: Service) -> None:
-    """Say in the start-up log which tenants chose something weaker than the default."""
-
-    def choices(store: PlatformStore) -> list[tuple[str, str]]:
-        documents = [(head.slug, store.tenant(head.tenant_id).documents.current()[1]) for head in store.tenants()]
-        return [(slug, choice) for slug, document in documents for choice in unsafe_choices(document)]
-
-    for slug, choice in await service.platform.transact(choices):
-        structlog.get_logger("server").warning("unsafe tenant setting", tenant=slug, setting=choice)
+    """Say in the start-up log which tenants chose something weaker than the default, and which cannot be opened."""
+    log = structlog.get_logger("server")
+    for head in await service.platform.transact(lambda store: store.tenants()):
+        try:
+            _, document = await service.database.read(head.tenant_id, lambda store: store.documents.current())
+        except SealBroken:
+            # Not a reason to let the other tenants down; its own requests are answered by server_error.
+            log.warning("tenant cannot be opened: its data does not unseal", tenant=head.slug)
+            continue
+        for choice in unsafe_choices(document):
+            log.warning("unsafe tenant setting", tenant=head.slug, setting=choice)
 
 
 def _wallet_facing() -> list[Router]:

@@ -152,8 +152,15 @@ class Log(Protocol):
         ...
 
 
+class DatabaseUnavailable(Exception):
+    """The database is away, full, or busy for too long; the transaction has changed nothing and may be tried again."""
+
+
 class Database(Protocol):
-    """Runs one transaction as one function, whole: nothing is awaited inside. Returning commits, raising rolls back."""
+    """Runs one transaction as one function, whole: nothing is awaited inside. Returning commits, raising rolls back.
+
+    Raises `DatabaseUnavailable`.
+    """
 
     async def read(self, tenant_id: str, work: Callable[[TenantStore], T]) -> T:
         """Run `work` in a transaction that writes nothing."""

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-SCHEMA_NAME = "vestibule.tenant/1"
-
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,63}\Z", description="1 to 63 lower-case letters, digits and hyphens")]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Identifier = Annotated[

@@ -13,7 +13,7 @@ from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.endpoints.errors import answer_refusal, answer_unforeseen
+from app.endpoints.errors import answer_problem
 from app.pages.render import ICON_PATH, STYLES_PATH
 from app.protocol.refusal import Refusal
 from app.tenancy import Tenancies
@@ -51,10 +51,7 @@ class Boundary:
         except Exception as problem:
             # The framework's handlers are behind this, also for what nobody foresaw, such as a database that is gone.
             request: Request[Any, Any, Any] = Request(scope, receive, send)
-            if isinstance(problem, Refusal):
-                answer = answer_refusal(request, problem)
-            else:
-                answer = answer_unforeseen(request, problem)
+            answer = answer_problem(request, problem)
             await answer.to_asgi_response(None, request)(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException
 
 from app.endpoints.wire import json_answer
 from app.pages.render import error_page
-from app.ports import RequestRecord
+from app.ports import DatabaseUnavailable, RequestRecord
 from app.protocol import dpop
 from app.protocol.nonce import NonceFamily
 from app.protocol.refusal import Refusal
@@ -32,6 +32,7 @@ _STATUS: Final = {
     "misdirected_request": 421,
     "headers_too_large": 431,
     "server_error": 500,
+    "temporarily_unavailable": 503,
 }
 """Statuses other than 400 (G-03)."""
 
@@ -56,6 +57,7 @@ _TEXTS: Final = {
     "method_not_allowed": "This method is not offered here.",
     "payload_too_large": "The request is too large.",
     "server_error": "Something went wrong here. The request id names it.",
+    "temporarily_unavailable": "The service is busy. Please try again in a moment.",
 }
 
 
@@ -95,6 +97,24 @@ def answer_unforeseen(request: Request[Any, Any, Any], exception: Exception) -> 
     return answer_refusal(request, Refusal("server_error", reason=type(exception).__name__))
 
 
+def answer_unavailable(request: Request[Any, Any, Any], problem: DatabaseUnavailable) -> Response[Any]:
+    """Answer that it may go better in a while; nothing was changed."""
+    answer = answer_refusal(request, Refusal("temporarily_unavailable", reason=f"database: {problem}"))
+    answer.headers["Retry-After"] = "2"
+    return answer
+
+
+def answer_problem(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
+    """Map any exception, for what happens before the framework's own handlers are there."""
+    match problem:
+        case Refusal():
+            return answer_refusal(request, problem)
+        case DatabaseUnavailable():
+            return answer_unavailable(request, problem)
+        case _:
+            return answer_unforeseen(request, problem)
+
+
 def _endpoint_of(path: str) -> str:
     """Return the first segment after the tenant's, or the first where a tenant's own origin was addressed.
 
@@ -118,23 +138,33 @@ def _oauth_answer(request: Request[Any, Any, Any], code: str, text: str) -> Resp
 def _resource_answer(request: Request[Any, Any, Any], code: str, text: str) -> Response[bytes]:
     if code == "missing_token":
         # RFC 6750 §3, RFC 9449 §7.1 (DP-24): a challenge, no error, where no token was sent.
-        return Response(b"", status_code=401, headers={"WWW-Authenticate": _challenge(), "Cache-Control": "no-store"})
+        return Response(
+            b"", status_code=401, headers={"WWW-Authenticate": _challenge(request), "Cache-Control": "no-store"}
+        )
     if code in ("invalid_token", "insufficient_scope", "invalid_dpop_proof", "use_dpop_nonce"):
-        headers = {"WWW-Authenticate": _challenge(error=code)}
+        headers = {"WWW-Authenticate": _challenge(request, error=code)}
         if code == "use_dpop_nonce":
             # RFC 9449 §9 (DP-27)
             headers |= nonce_header(request.state.tenancy, "dpop_resource")
         return _error(code, text, 403 if code == "insufficient_scope" else 401, headers)
     # OpenID4VCI §8.3.1.2 (CR-09): never `invalid_request`, but for two kinds of token at once (RFC 9449 §7.2, DP-25).
     if code == "two_tokens":
-        return _error("invalid_request", text, 400, {"WWW-Authenticate": _challenge(error="invalid_request")})
+        return _error("invalid_request", text, 400, {"WWW-Authenticate": _challenge(request, error="invalid_request")})
     malformed = code == "invalid_request" or code in _INTERNAL
     return _error("invalid_credential_request" if malformed else code, text, _STATUS.get(code, 400), {})
 
 
-def _challenge(*, error: str | None = None) -> str:
+def _challenge(request: Request[Any, Any, Any], *, error: str | None = None) -> str:
+    """Return a challenge for each scheme the tenant takes (RFC 9449 §7.1, RFC 6750 §3)."""
     algorithms = " ".join(dpop.ALGORITHMS)
-    return f'DPoP algs="{algorithms}"' if error is None else f'DPoP error="{error}", algs="{algorithms}"'
+    challenge = f'DPoP algs="{algorithms}"' if error is None else f'DPoP error="{error}", algs="{algorithms}"'
+    tenancy: Tenancy | None = request.state.get("tenancy")
+    if tenancy is None or tenancy.document.dpop.tokens == "required" or error in _DPOP_ERRORS:
+        return challenge
+    return f"{challenge}, Bearer" if error is None else f'{challenge}, Bearer error="{error}"'
+
+
+_DPOP_ERRORS: Final = ("invalid_dpop_proof", "use_dpop_nonce")
 
 
 def nonce_header(tenancy: Tenancy, family: NonceFamily) -> dict[str, str]:
@@ -152,5 +182,6 @@ def _error(code: str, text: str, status: int, headers: dict[str, str]) -> Respon
 EXCEPTION_HANDLERS: Final[dict[int | type[Exception], Any]] = {
     Refusal: answer_refusal,
     HTTPException: answer_http_exception,
+    DatabaseUnavailable: answer_unavailable,
     Exception: answer_unforeseen,
 }

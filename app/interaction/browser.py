@@ -19,7 +19,7 @@ from app.protocol import base64url
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
 from app.records import BrowserFlow, Session, StoredUser
-from app.steps import Page, Rejected, ShownClaim, ShownCredential, View, WebSteps
+from app.steps import Accepted, Page, Rejected, ShownClaim, ShownCredential, View, WebStep, WebSteps
 from app.storage import TenantStore
 from app.tenancy import Tenancy
 
@@ -70,48 +70,51 @@ class BrowserLeg:
         Raises `Refusal("invalid_request")`, one text for unknown, expired, finished and foreign requests.
         """
         handle = _handle(request_uri)
+
+        def look(store: TenantStore) -> OpenPage | None:
+            session, flow = self._look(tenancy, store, client_id, handle, cookie)
+            return None if flow is None else self._show(tenancy, store, session, flow, new_cookie=None)
+
         new_cookie, flow_id = tenancy.entropy.token(), tenancy.entropy.identifier()
 
         def enter(store: TenantStore) -> OpenPage:
-            session, flow = self._enter(tenancy, store, client_id, handle, cookie, new_cookie, flow_id)
-            step = session.plan.steps[flow.step_index]
-            page = self._steps[type(step)].page(step, _view(tenancy, store, session, flow))
-            return OpenPage(page, step, session, None if cookie and flow.flow_id != flow_id else new_cookie)
+            session, _ = self._look(tenancy, store, client_id, handle, None)
+            flow = BrowserFlow(
+                flow_id=flow_id,
+                session_id=session.session_id,
+                cookie_digest=digest(new_cookie),
+                created_at=tenancy.clock.now(),
+                expires_at=session.expires_at,
+            )
+            store.browser_flows.create(flow)
+            return self._show(tenancy, store, session, flow, new_cookie=new_cookie)
 
-        return await tenancy.write(enter)
+        opened = await tenancy.read(look)
+        return opened if opened is not None else await tenancy.write(enter)
 
-    def _enter(
-        self,
-        tenancy: Tenancy,
-        store: TenantStore,
-        client_id: str,
-        handle: str,
-        cookie: str | None,
-        new_cookie: str,
-        flow_id: str,
-    ) -> tuple[Session, BrowserFlow]:
+    def _look(
+        self, tenancy: Tenancy, store: TenantStore, client_id: str, handle: str, cookie: str | None
+    ) -> tuple[Session, BrowserFlow | None]:
+        """Return the session and this browser's flow; None where it is new and may enter."""
         session = live_session(tenancy, store, handle)
         # RFC 9126 §2.2 (PAR-07, C-04): bound to the client that pushed.
         if session.client_id != client_id:
             raise session_gone("request_uri of another client")
         current_client(tenancy, store, session)
-        if cookie is not None:
-            flow = store.browser_flows.by_cookie(digest(cookie))
-            if flow is not None and flow.session_id == session.session_id:
-                return session, flow
+        flow = store.browser_flows.by_cookie(digest(cookie)) if cookie is not None else None
+        if flow is not None and flow.session_id == session.session_id:
+            return session, flow
         # RFC 9126 §4 (PAR-08): the lifetime bounds the first GET; who came in time may reload and finish (PAR-09).
-        now = tenancy.clock.now()
-        if session.request_uri_expires_at is None or session.request_uri_expires_at <= now:
+        if session.request_uri_expires_at is None or session.request_uri_expires_at <= tenancy.clock.now():
             raise session_gone("request_uri expired")
-        flow = BrowserFlow(
-            flow_id=flow_id,
-            session_id=session.session_id,
-            cookie_digest=digest(new_cookie),
-            created_at=now,
-            expires_at=session.expires_at,
-        )
-        store.browser_flows.create(flow)
-        return session, flow
+        return session, None
+
+    def _show(
+        self, tenancy: Tenancy, store: TenantStore, session: Session, flow: BrowserFlow, *, new_cookie: str | None
+    ) -> OpenPage:
+        step = session.plan.steps[flow.step_index]
+        page = self._steps[type(step)].page(step, _view(tenancy, store, session, flow))
+        return OpenPage(page, step, session, new_cookie)
 
     async def answer(
         self, tenancy: Tenancy, *, request_uri: str, cookie: str | None, form: Mapping[str, str]
@@ -139,14 +142,16 @@ class BrowserLeg:
             return OpenPage(handler.page(step, view), step, session, None, outcome.message)
         results = {**flow.results, step.id: outcome.results}
         user_id = outcome.user_id or flow.user_id
-        if flow.step_index + 1 < len(session.plan.steps):
-            await tenancy.write(
-                lambda store: store.browser_flows.advance(
-                    flow, step_index=flow.step_index + 1, user_id=user_id, results=results
-                )
-            )
-            return _next_page(session, request_uri)
-        return await self._complete(tenancy, handle, user_id=user_id, results=results)
+        if flow.step_index + 1 == len(session.plan.steps):
+            return await self._complete(tenancy, handle, handler, outcome, user_id=user_id, results=results)
+
+        def advance(store: TenantStore) -> None:
+            # Zero rows: this page was sent twice, and the other was faster. The next page is the same.
+            if store.browser_flows.advance(flow, step_index=flow.step_index + 1, user_id=user_id, results=results):
+                handler.record(outcome, store)
+
+        await tenancy.write(advance)
+        return _next_page(session, request_uri)
 
     def _find(
         self, tenancy: Tenancy, store: TenantStore, handle: str, cookie: str | None, token: str
@@ -172,7 +177,14 @@ class BrowserLeg:
         return _refused(tenancy, session, "The person refused.")
 
     async def _complete(
-        self, tenancy: Tenancy, handle: str, *, user_id: str | None, results: Mapping[str, Mapping[str, Any]]
+        self,
+        tenancy: Tenancy,
+        handle: str,
+        handler: WebStep,
+        outcome: Accepted,
+        *,
+        user_id: str | None,
+        results: Mapping[str, Mapping[str, Any]],
     ) -> Finished:
         """Finish the browser leg: the last step, so a code is minted in the same transaction."""
         code, code_id = tenancy.entropy.token(), tenancy.entropy.identifier()
@@ -180,6 +192,7 @@ class BrowserLeg:
         def complete(store: TenantStore) -> Finished:
             session = live_session(tenancy, store, handle)
             current_client(tenancy, store, session)
+            handler.record(outcome, store)
             user = store.users.by_id(user_id) if user_id else None
             try:
                 authorization = authorize(tenancy, session, user, user_id, results)

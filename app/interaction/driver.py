@@ -186,12 +186,13 @@ def mint_code(
     status = session.status
     for event in (Event.WEB_STEPS_COMPLETED, Event.LAST_STEP_ACCEPTED, Event.CODE_MINTED):
         status = move(status, event)
+    # Flows before sessions, as everywhere: two transactions never wait for each other.
+    store.browser_flows.end_all(session.session_id)
     # C-05: the first browser to finish wins; the other finds zero rows here.
     if not store.sessions.advance(
         session, status=status, step_index=len(session.plan.steps), completed_steps={}, now=now
     ):
         raise session_gone("another browser finished first")
-    store.browser_flows.end_all(session.session_id)
     store.codes.create(
         AuthorizationCode(
             code_digest=digest(code),
@@ -215,6 +216,7 @@ def mint_code(
 
 def fail_session(tenancy: Tenancy, store: TenantStore, session: Session, reason: str) -> None:
     """Fail a session."""
+    store.browser_flows.end_all(session.session_id)
     if not store.sessions.advance(
         session,
         status=move(session.status, Event.REFUSED),
@@ -223,5 +225,4 @@ def fail_session(tenancy: Tenancy, store: TenantStore, session: Session, reason:
         now=tenancy.clock.now(),
     ):
         raise session_gone("another browser finished first")
-    store.browser_flows.end_all(session.session_id)
     store.audit.append(tenancy.event("session_failed", session.session_id, reason=reason))

@@ -135,11 +135,6 @@ def raw_signature(der: bytes, *, algorithm: str = "ES256") -> bytes:
     return r.to_bytes(width, "big") + s.to_bytes(width, "big")
 
 
-def der_signature(raw: bytes) -> bytes:
-    """Return the DER signature of a raw one."""
-    return encode_dss_signature(*_integers(raw))
-
-
 def _integers(raw: bytes) -> tuple[int, int]:
     width = len(raw) // 2
     return int.from_bytes(raw[:width], "big"), int.from_bytes(raw[width:], "big")

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from app.document.model import Step
+from app.storage import TenantStore
 from app.tenancy import Tenancy
 
 
@@ -69,6 +70,10 @@ class WebStep(Protocol):
 
     def judge(self, step: Step, facts: Any) -> Accepted | Rejected:
         """Judge the facts."""
+        ...
+
+    def record(self, outcome: Accepted, store: TenantStore) -> None:
+        """Write what goes with the acceptance, in the transaction that records it."""
         ...
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from app.document.model import ConfirmStep, Step
 from app.steps import Accepted, Page, Rejected, View
+from app.storage import TenantStore
 from app.tenancy import Tenancy
 
 
@@ -24,3 +25,6 @@ class Confirm:
     def judge(self, step: Step, facts: None) -> Accepted | Rejected:
         """Accept."""
         return Accepted(results={})
+
+    def record(self, outcome: Accepted, store: TenantStore) -> None:
+        """Write nothing: agreeing is recorded by what comes of it."""

@@ -9,6 +9,7 @@ from app.document.model import LONGEST_PASSWORD, LONGEST_USERNAME, LoginStep, St
 from app.ports import Passwords
 from app.records import StoredUser
 from app.steps import Accepted, Page, Rejected, View
+from app.storage import TenantStore
 from app.tenancy import Tenancy
 
 _TRIES: Final = 5
@@ -61,7 +62,6 @@ class Login:
         usable = user if user is not None and user.active else None
         if not await self._passwords.matches(password, usable.password_hash if usable else None):
             return LoginFacts(None)
-        await tenancy.write(lambda store: store.users.clear_login_attempts(username))
         return LoginFacts(usable)
 
     def judge(self, step: Step, facts: LoginFacts) -> Accepted | Rejected:
@@ -71,3 +71,7 @@ class Login:
         if facts.user is None:
             return Rejected("The user name or the password is not right.")
         return Accepted(results={"username": facts.user.username}, user_id=facts.user.user_id)
+
+    def record(self, outcome: Accepted, store: TenantStore) -> None:
+        """Forget the tries before this one."""
+        store.users.clear_login_attempts(outcome.results["username"])

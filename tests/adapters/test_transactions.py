@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Connection, func, insert, select, text
@@ -10,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.adapters.db.engine import postgres_url, sqlite_file
 from app.adapters.db.tables import spent_values
+from app.ports import DatabaseUnavailable
 from app.storage import TenantStore
 from tests.support.database import OpenedDatabase, opened
 
@@ -115,3 +118,34 @@ def test_urls() -> None:
     for refused in ["sqlite://", "sqlite:///:memory:", "mysql://host/db"]:
         with pytest.raises(ValueError, match="database URL"):
             sqlite_file(refused)
+
+
+async def test_a_lock_that_is_not_had_in_time_is_no_fault_of_the_statement(
+    database: OpenedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.adapters.db.engine.LOCK_TIMEOUT", 100)
+    inside, done = threading.Event(), threading.Event()
+
+    def hold(connection: Connection) -> None:
+        connection.execute(insert(spent_values), ROW)
+        inside.set()
+        done.wait(10)
+
+    async with opened(database.url) as other:
+        with ThreadPoolExecutor(1) as thread:
+            # In a thread and loop of its own: on PostgreSQL `hold` would otherwise keep this loop from going on.
+            holding = thread.submit(asyncio.run, _hold(database.url, hold))
+            try:
+                while not inside.is_set():
+                    await asyncio.sleep(0.01)
+                with pytest.raises(DatabaseUnavailable):
+                    await other.transactions.write(lambda connection: connection.execute(insert(spent_values), ROW))
+            finally:
+                done.set()
+            holding.result()
+    assert await database.sql(count) == 1
+
+
+async def _hold(url: str, work: Callable[[Connection], None]) -> None:
+    async with opened(url) as database:
+        await database.transactions.write(work)

@@ -100,6 +100,16 @@ class TestBearerTokens:
             own_server.clock.advance(1)
             assert_refused(wallet.credential(token, scheme="Bearer", dpop=False), 401, "invalid_token")
 
+    @pytest.mark.rule("CR-02", "DP-24")
+    def test_both_schemes_are_challenged(self, lenient_wallet: RawWallet) -> None:
+        asked = lenient_wallet.http.post(f"{lenient_wallet.issuer}/credential", json={})
+        assert asked.headers["www-authenticate"] == 'DPoP algs="ES256 ES384 ES512", Bearer'
+        refused = lenient_wallet.credential("x", scheme="Bearer", dpop=False)
+        assert refused.headers["www-authenticate"].endswith(', Bearer error="invalid_token"')
+        without_proof = lenient_wallet.credential(lenient_wallet.access_token(), dpop=False)
+        assert_refused(without_proof, 401, "invalid_dpop_proof")
+        assert "Bearer" not in without_proof.headers["www-authenticate"]
+
     @pytest.mark.rule("D-06")
     def test_a_bearer_token_is_no_dpop_token(self, lenient_wallet: RawWallet) -> None:
         token = lenient_wallet.exchange(lenient_wallet.code(dpop=False), dpop=False).json()["access_token"]

@@ -9,6 +9,7 @@ from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import document_revisions as revisions
 from app.adapters.db.tables import tenants
 from app.document.model import TenantDocument
+from app.protocol.refusal import Refusal
 
 _CURRENT: Final = (
     select(revisions)
@@ -39,10 +40,10 @@ class SqlDocuments(TenantRepository):
         return row.revision, self._open(revisions.c.document, str(row.revision), row.document, TenantDocument)
 
     def add(self, document: TenantDocument, *, now: int, fingerprint: bytes) -> int:
-        """Store a revision, make it active, return its number."""
+        """Store a revision, make it active, return its number. Raises `Refusal` where the tenant was deleted."""
         row = self._first(_COUNT_UP)
         if row is None:
-            raise LookupError("there is no such tenant")
+            raise Refusal("unknown_tenant", "There is no such tenant.", reason="The tenant was deleted meanwhile.")
         number: int = row.revision
         self._insert(
             _INSERT,

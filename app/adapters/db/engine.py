@@ -1,13 +1,18 @@
 """Transactions on SQLite and PostgreSQL: one function, run whole on a synchronous SQLAlchemy connection."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 import aiosqlite
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.ports import DatabaseUnavailable
 
 T = TypeVar("T")
 
@@ -16,7 +21,10 @@ LOCK_TIMEOUT = 5_000
 
 
 class Transactions(Protocol):
-    """An open database. Returning commits, raising rolls back; nothing is awaited inside."""
+    """An open database. Returning commits, raising rolls back; nothing is awaited inside.
+
+    Raises `DatabaseUnavailable` where trying again may help.
+    """
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that cannot write."""
@@ -66,6 +74,26 @@ def configure_sqlite(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA secure_delete = FAST")
 
 
+_PASSING_STATES: Final = ("08", "40", "53", "55", "57")
+"""Classes of SQLSTATE that say nothing about the statement: connection, rollback, resources, locks, operator."""
+_PASSING_CODES: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+@contextmanager
+def _telling_what_passes() -> Iterator[None]:
+    """Raise `DatabaseUnavailable` for what may go better in a while: no connection, a lock not had, a deadlock."""
+    try:
+        yield
+    except (PoolTimeout, OSError) as problem:
+        raise DatabaseUnavailable(type(problem).__name__) from problem
+    except DBAPIError as problem:
+        state = str(getattr(problem.orig, "sqlstate", ""))
+        code = getattr(problem.orig, "sqlite_errorcode", 0) & 0xFF  # without the extension
+        if state.startswith(_PASSING_STATES) or code in _PASSING_CODES:
+            raise DatabaseUnavailable(f"{state or code}") from problem
+        raise
+
+
 class SqliteTransactions:
     """SQLite: one connection that writes and one that reads, each in a thread of its own.
 
@@ -83,11 +111,13 @@ class SqliteTransactions:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that cannot write."""
-        return await self._reader.run(work)
+        with _telling_what_passes():
+            return await self._reader.run(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a write transaction, begun with the write lock."""
-        return await self._writer.run(work)
+        with _telling_what_passes():
+            return await self._writer.run(work)
 
     async def close(self) -> None:
         """Close both connections."""
@@ -171,13 +201,15 @@ class PostgresTransactions:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a read-only transaction."""
-        async with self._reading.begin() as connection:
-            return await connection.run_sync(work)
+        with _telling_what_passes():
+            async with self._reading.begin() as connection:
+                return await connection.run_sync(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a write transaction."""
-        async with self._writing.begin() as connection:
-            return await connection.run_sync(work)
+        with _telling_what_passes():
+            async with self._writing.begin() as connection:
+                return await connection.run_sync(work)
 
     async def close(self) -> None:
         """Close every connection of the pool."""

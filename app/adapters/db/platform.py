@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from app.adapters.db.engine import Transactions
 from app.adapters.db.expiry import delete_expired, end_timed_out_sessions
 from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import metadata, tenants
 from app.adapters.db.vaults import Vaults
-from app.ports import Entropy
+from app.ports import DatabaseUnavailable, Entropy
 from app.protocol.refusal import Refusal
 from app.records import TenantHead
 from app.storage import PlatformStore
@@ -144,6 +144,6 @@ class SqlPlatform:
         """Whether the database answers."""
         try:
             await self._transactions.read(lambda connection: connection.execute(_ALIVE.limit(1)).first())
-        except (SQLAlchemyError, OSError):
+        except DatabaseUnavailable:
             return False
         return True
