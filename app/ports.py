@@ -131,7 +131,7 @@ class RequestRecord(Struct, kw_only=True):
     tenant: str | None = None
     """The tenant's slug."""
     endpoint: str | None = None
-    """The endpoint's name, not the path: a path may hold a bearer value."""
+    """The template of the endpoint's path, not the path: that may hold a bearer value."""
     client: str | None = None
     """The `client_id`, as the wallet gave it."""
     outcome: str | None = None
@@ -172,7 +172,7 @@ class Database(Protocol):
 
 
 class Platform(Protocol):
-    """The database across tenants; given to the command and the admin API only."""
+    """The database across tenants; given to commands, jobs and the readiness check only."""
 
     async def transact(self, work: Callable[[PlatformStore], T]) -> T:
         """Run `work` in a write transaction and commit."""

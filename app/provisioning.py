@@ -1,4 +1,4 @@
-"""Making, changing and deleting tenants: what every door (command, API, console) does with a valid document."""
+"""Making, changing and deleting tenants: what is done with a valid document, whoever brings it."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -135,7 +135,7 @@ async def import_credential_key(
         store = platform_store.tenant(tenant_of(platform_store, slug).tenant_id)
         known = store.signing_keys.all()
         if any(other.key_id == key.key_id for other in known):
-            raise Refusal("invalid_key", "The tenant has this key already.")
+            raise Refusal("invalid_key", "The tenant has this key already; a new certificate needs a new key.")
         store.signing_keys.add(key)
         _note(store, clock, entropy, "key_imported", key.key_id)
         for other in known:

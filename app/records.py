@@ -169,7 +169,7 @@ class AuditEvent(Struct, frozen=True, kw_only=True):
     occurred_at: int
     kind: str
     subject: str
-    """The session, grant, key or revision it is about."""
+    """The session, issuance, key or revision it is about."""
     detail: dict[str, str | int | None] = {}
 
 

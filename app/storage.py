@@ -103,11 +103,11 @@ class Grants(Protocol):
         ...
 
     def revoke(self, grant_id: str, *, now: int) -> bool:
-        """Revoke a grant; False where it was revoked before."""
+        """Revoke a grant and erase its claims; False where it was revoked before."""
         ...
 
     def take_credential(self, grant: Grant, *, now: int) -> bool:
-        """Count one credential, guarded by quota, expiry and revocation."""
+        """Count one credential, guarded by quota, expiry and revocation; with the last one the claims are erased."""
         ...
 
     def record_issuance(self, issuance: Issuance) -> None:
@@ -274,7 +274,7 @@ class TenantStore(Protocol):
 
 
 class PlatformStore(Protocol):
-    """Work across tenants within one transaction; for the command and the admin API only."""
+    """Work across tenants within one transaction; for commands and jobs only."""
 
     def tenants(self) -> list[TenantHead]:
         """Return every tenant that is not deleted, by slug."""

@@ -29,7 +29,10 @@ def load_master_keys(settings: Settings, entropy: Entropy) -> list[bytes]:
         raise _refusal("set secrets.master_keys or secrets.master_key_file: the public URL is not loopback")
     file = settings.data_directory / "master.key"
     if not file.exists():
-        _create(file, entropy)
+        try:
+            _create(file, entropy)
+        except OSError as error:
+            raise _refusal(f"{file} cannot be made: {error.strerror}") from None
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         raise _refusal(f"{file} can be read by others: chmod 600 it")
     return _read(file)

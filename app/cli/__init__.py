@@ -78,6 +78,27 @@ class _LazyGroup(click.Group):
             raise click.ClickException("\n       ".join(error.problems)) from error
         except (ConnectionRefusedError, TimeoutError, socket.gaierror) as error:
             raise NotReachable(f"not reachable: {error}") from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if (told := _told(error)) is None:
+                raise
+            raise told from error
+
+
+def _told(error: Exception) -> click.ClickException | None:
+    """Return how a failure of the database or of the vault is told; None for any other."""
+    # Imported here: short commands do without them.
+    from app.adapters.vault import SealBroken
+    from app.ports import DatabaseUnavailable
+
+    match error:
+        case DatabaseUnavailable():
+            return NotReachable(f"not reachable: the database is away or busy ({error})")
+        case SealBroken():
+            return click.ClickException(f"{error} (is the master key the one of this database?)")
+        case _:
+            return None
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,4 +1,4 @@
-"""The tenant document as structs: one schema behind every door (file, API, console).
+"""The tenant document as structs: one schema, whoever brings a document.
 
 The structs say what is structurally possible; `app.document.rules` says what is sensible. Times are whole
 seconds. Unknown members are refused.

@@ -174,7 +174,7 @@ def _user(user: User, surroundings: Surroundings, path: Path) -> Iterator[Findin
         yield Finding(
             (*path, "demo_hint"),
             "Hints are shown in demo mode only, and this service is not in it.",
-            "Remove the hint, or set `demo = true` in the service's settings.",
+            "Remove the hint, or set `demo = true` in the service's settings (VESTIBULE_DEMO=true).",
         )
     yield from no_reserved_members(user.claims, (*path, "claims"))
 

@@ -1,4 +1,4 @@
-"""Whether a text is a tenant document: the one check behind every door (file, API, console)."""
+"""Whether a text is a tenant document: the one check, whoever brings it."""
 
 from msgspec import Struct
 

@@ -1,13 +1,12 @@
 """The two well-known documents at the inserted path, and at the appended path as a fallback (RFC 8414 §3.1)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
-import msgspec
-from litestar import Litestar, MediaType, Response, get
+from litestar import Litestar, Response, get
 from litestar.di import NamedDependency
 
-from app.endpoints.wire import HttpRequest
+from app.endpoints.wire import HttpRequest, public_answer
 from app.protocol.metadata import (
     AUTHORIZATION_SERVER,
     CREDENTIAL_ISSUER,
@@ -26,7 +25,7 @@ def _paths(document: str) -> list[str]:
 @get(_paths(AUTHORIZATION_SERVER))
 async def authorization_server(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> Response[bytes]:
     """Return the authorization server metadata (RFC 8414 §3.2)."""
-    return _document(
+    return public_answer(
         authorization_server_metadata(
             tenancy.document, issuer=tenancy.issuer, endpoints=_wired(request.app, tenancy, AUTHORIZATION_SERVER)
         )
@@ -36,18 +35,10 @@ async def authorization_server(request: HttpRequest, tenancy: NamedDependency[Te
 @get(_paths(CREDENTIAL_ISSUER))
 async def credential_issuer(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> Response[bytes]:
     """Return the credential issuer metadata (OpenID4VCI §12.2.2)."""
-    return _document(
+    return public_answer(
         credential_issuer_metadata(
             tenancy.document, issuer=tenancy.issuer, endpoints=_wired(request.app, tenancy, CREDENTIAL_ISSUER)
         )
-    )
-
-
-def _document(members: Mapping[str, Any]) -> Response[bytes]:
-    return Response(
-        msgspec.json.encode(members),
-        media_type=MediaType.JSON,
-        headers={"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"},
     )
 
 

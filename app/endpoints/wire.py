@@ -112,6 +112,15 @@ def read_cookie(request: HttpRequest, name: str) -> str | None:
     return None
 
 
+def public_answer(body: Mapping[str, Any]) -> Response[bytes]:
+    """Return a JSON document that anybody may read, from any origin, and keep for five minutes."""
+    return Response(
+        msgspec.json.encode(body),
+        media_type=MediaType.JSON,
+        headers={"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"},
+    )
+
+
 def json_answer(
     body: Mapping[str, Any], *, status_code: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response[bytes]:

@@ -1,7 +1,7 @@
 """What a session has to go through: computed once from the requested configurations, pinned at its start.
 
 Pure. The plan depends on the resolved set of configurations alone, never on the endpoint or on how the wallet
-named them (`decisions.md` of the design: "The plan").
+named them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,9 +3,10 @@
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from msgspec import Struct
 
 from app.protocol import base64url
 from app.protocol.digest import digest
@@ -18,8 +19,7 @@ By = Literal["scope", "details"]
 """How to ask: by OAuth scope, or by `authorization_details`."""
 
 
-@dataclass(frozen=True)
-class PushedRequest:
+class PushedRequest(Struct, frozen=True):
     """A pushed request: where to send the person, and what its answer is judged by."""
 
     authorize_url: str
@@ -30,8 +30,7 @@ class PushedRequest:
     by_details: bool
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(Struct, frozen=True):
     """An access token and the credential identifiers it is good for, by configuration; empty when asked by scope."""
 
     access_token: str

@@ -1,8 +1,9 @@
 """What the credential issuer and its authorization server say about themselves, checked before anything is sent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from app.wallet.addresses import endpoint_of, issuer_identifier, well_known
 from app.wallet.errors import WalletRefused
@@ -14,8 +15,7 @@ FORMAT = "dc+sd-jwt"
 """The one credential format this wallet holds."""
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """One credential configuration this wallet can ask for."""
 
     id: str
@@ -23,8 +23,7 @@ class Configuration:
     scope: str | None
 
 
-@dataclass(frozen=True)
-class CredentialIssuer:
+class CredentialIssuer(Struct, frozen=True):
     """Credential issuer metadata (OpenID4VCI §12.2.4) as far as the wallet uses it."""
 
     identifier: str
@@ -50,8 +49,7 @@ class CredentialIssuer:
         return Configuration(configuration_id, vct, scope)
 
 
-@dataclass(frozen=True)
-class AuthorizationServer:
+class AuthorizationServer(Struct, frozen=True):
     """Authorization server metadata (RFC 8414 §2) as far as the wallet uses it."""
 
     issuer: str

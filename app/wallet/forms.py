@@ -1,8 +1,9 @@
 """HTML forms read and filled as a browser would, to drive the web pages in demonstrations (`--login`)."""
 
-from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
+
+from msgspec import Struct
 
 from app.wallet.addresses import origin
 from app.wallet.errors import ServerRefused, WalletRefused
@@ -15,16 +16,15 @@ AGREE = frozenset({"approve", "continue"})
 """Names and values of buttons that agree to what a page shows."""
 
 
-@dataclass
-class Form:
+class Form(Struct):
     """One form of a page: where it goes, its filled fields and its buttons (name, value)."""
 
     action: str
     method: str
-    fields: dict[str, str] = field(default_factory=dict)
-    text_names: list[str] = field(default_factory=list)
+    fields: dict[str, str] = {}
+    text_names: list[str] = []
     password_name: str | None = None
-    buttons: list[tuple[str, str]] = field(default_factory=list)
+    buttons: list[tuple[str, str]] = []
 
 
 class Page(HTMLParser):

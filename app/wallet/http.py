@@ -4,13 +4,13 @@ import json
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
+from msgspec import Struct
 
 from app.protocol import strict_json
 from app.wallet.addresses import split_address
@@ -22,8 +22,7 @@ MAX_ANSWER = 1024 * 1024
 _CHALLENGE_ERROR = re.compile(r'\berror="([^"]{1,100})"')
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exchange:
+class Exchange(Struct, frozen=True, kw_only=True):
     """One request and its answer."""
 
     method: str

@@ -1,9 +1,9 @@
 """The whole way from an offer to verified credentials in the folder."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from cryptography.x509 import Certificate
+from msgspec import Struct
 
 from app.wallet.authorization import By, Token, push_request, read_redirect, redeem_code
 from app.wallet.discovery import (
@@ -26,8 +26,7 @@ Person = Callable[[str], str]
 """Sends somebody to the authorization endpoint's address and returns the address their browser came back to."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wallet:
+class Wallet(Struct, frozen=True, kw_only=True):
     """A wallet: where it keeps things, how it speaks, and who it says it is."""
 
     http: Http

@@ -1,8 +1,9 @@
 """What to get: a credential offer read from a link or from JSON (OpenID4VCI §4.1), or named by hand."""
 
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from msgspec import Struct
 
 from app.protocol import strict_json
 from app.wallet.addresses import issuer_identifier, split_address
@@ -10,8 +11,7 @@ from app.wallet.errors import WalletRefused
 from app.wallet.http import Http
 
 
-@dataclass(frozen=True)
-class CredentialOffer:
+class CredentialOffer(Struct, frozen=True):
     """An issuer and what to get from it by the authorization code flow."""
 
     credential_issuer: str
@@ -22,7 +22,9 @@ class CredentialOffer:
 
 def is_offer(text: str) -> bool:
     """Whether a command's argument is an offer, not an issuer."""
-    return text.lstrip().startswith("{") or any(name in parse_qs(urlsplit(text).query) for name in _PARAMETERS)
+    if text.lstrip().startswith(("{", "openid-credential-offer:")):
+        return True
+    return any(name in parse_qs(urlsplit(text).query) for name in _PARAMETERS)
 
 
 def read_offer(text: str, http: Http) -> CredentialOffer:

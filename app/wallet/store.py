@@ -3,10 +3,10 @@
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from app.protocol import strict_json
 from app.wallet.errors import Misused, WalletRefused
@@ -15,8 +15,7 @@ from app.wallet.keys import Random
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
-@dataclass(frozen=True)
-class StoredCredential:
+class StoredCredential(Struct, frozen=True):
     """A credential in the wallet and what it needs to be used."""
 
     id: str
@@ -50,7 +49,7 @@ class Store:
             # Created for the owner only, and never over another credential or through a link somebody laid out.
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(asdict(stored), file, indent=2, ensure_ascii=False)
+                json.dump(msgspec.structs.asdict(stored), file, indent=2, ensure_ascii=False)
         except OSError as error:
             raise WalletRefused("not_kept", f"cannot write {path}: {error.strerror}") from None
         return path

@@ -2,12 +2,12 @@
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from msgspec import Struct
 
 from app.formats import sd_jwt_vc
 from app.protocol import jose, jwk
@@ -18,8 +18,7 @@ from app.wallet.keys import WalletKey
 NO_ANCHOR = "issuer certificate not checked against an anchor (--trust FILE does)"
 
 
-@dataclass(frozen=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """A credential that passed; what was found, line by line, and what it says."""
 
     anchored: bool

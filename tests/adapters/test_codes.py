@@ -88,7 +88,7 @@ async def test_of_concurrent_exchanges_one_wins(database: OpenedDatabase, contes
     tenant = await database.make_tenant()
     for number in range(20):
         judged = records.code(code_digest=digest(str(number)), code_id=f"code-{number}")
-        await database.write(tenant, lambda store, code=judged: store.codes.create(code))  # type: ignore[misc]
+        await database.write(tenant, lambda store, code=judged: store.codes.create(code))  # type: ignore[misc]  # a default in a lambda
         tries = [exchange(judged, grant_id=f"grant-{number}-{one}") for one in range(contestants)]
         won = await asyncio.gather(*(database.write(tenant, one) for one in tries))
         assert sum(won) == 1

@@ -119,7 +119,7 @@ async def test_of_concurrent_spends_one_wins(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
     for number in range(20):
         spends = [
-            database.write(tenant, lambda store, n=number: store.spent.spend("c_nonce", str(n), expires_at=NOW))  # type: ignore[misc]
+            database.write(tenant, lambda store, n=number: store.spent.spend("c_nonce", str(n), expires_at=NOW))  # type: ignore[misc]  # a default in a lambda
             for _ in range(3)
         ]
         assert sorted(await asyncio.gather(*spends)) == [False, False, True]

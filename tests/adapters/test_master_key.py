@@ -35,6 +35,11 @@ def test_a_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     assert [file.name for file in folder.iterdir()] == ["master.key"]
 
 
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("a file")
+    assert refusal(settings(tmp_path / "var")).startswith(f"{tmp_path}/var/master.key cannot be made: ")
+
+
 def test_of_two_first_starts_one_key_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other start makes its key between our look and our write."""
     theirs = load_master_keys(settings(tmp_path), CountedEntropy())

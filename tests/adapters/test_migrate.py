@@ -1,7 +1,9 @@
 """Bringing databases to the current schema, and seeing where one differs."""
 
 import asyncio
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from app.adapters.db import migrate
 from app.adapters.db.engine import open_engine
 from app.cli import vestibule
 from app.protocol.refusal import Refusal
+from tests.support.postgres import PostgresServer
 
 Statements = list[str] | dict[str, list[str]]
 """The same for both databases, or by the dialect's name."""
@@ -113,6 +116,35 @@ async def test_only_the_embedded_default_upgrades_itself(empty_database_url: str
     await execute(empty_database_url, newer)
     with pytest.raises(Refusal):
         await migrate.ensure_schema(empty_database_url, embedded=False)
+
+
+@pytest.mark.postgres
+async def test_a_server_that_refuses_is_told_without_its_words(postgres_server: PostgresServer) -> None:
+    url = await postgres_server.create_database()
+    await postgres_server.drop_database(url)
+    with pytest.raises(Refusal) as refused:
+        await migrate.upgrade(url)
+    assert refused.value.reason == "database.url: the server has no such database; make it first (createdb)"
+
+
+def test_files_that_are_no_database_and_a_busy_one_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.adapters.db.engine.LOCK_TIMEOUT", 1)
+    (tmp_path / "other").write_text("something else altogether")
+    (tmp_path / "busy").touch()
+
+    def run(file: Path) -> tuple[int, str]:
+        environment = {"VESTIBULE_DATABASE__URL": f"sqlite:///{file}"}
+        result = CliRunner().invoke(vestibule, ["db", "upgrade"], env=environment)
+        return result.exit_code, result.stderr
+
+    for file in (tmp_path / "other", tmp_path / "other" / "v.db"):
+        code, told = run(file)
+        assert code == 1
+        assert told.startswith(f"Error: {file} cannot be used: ")
+    with closing(sqlite3.connect(tmp_path / "busy", isolation_level=None)) as holder:
+        holder.execute("PRAGMA journal_mode = WAL")
+        holder.execute("BEGIN IMMEDIATE")
+        assert run(tmp_path / "busy") == (3, "Error: not reachable: the database is away or busy (5)\n")
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ async def test_keys_are_listed_oldest_first_and_retired_once(database: OpenedDat
     newer = records.signing_key(key_id="a", created_at=NOW + 1, certificate_chain=[])
     older = records.signing_key(key_id="b")
     for key in (newer, older):
-        await database.write(tenant, lambda store, key=key: store.signing_keys.add(key))  # type: ignore[misc]
+        await database.write(tenant, lambda store, key=key: store.signing_keys.add(key))  # type: ignore[misc]  # a default in a lambda
     assert await database.read(tenant, lambda store: store.signing_keys.all()) == [older, newer]
     assert await database.write(tenant, lambda store: store.signing_keys.retire("b", now=NOW + 2)) is True
     assert await database.write(tenant, lambda store: store.signing_keys.retire("b", now=NOW + 3)) is False
@@ -282,7 +282,7 @@ async def test_a_session_is_ended_on_record_before_its_row_goes(database: Opened
     later = NOW + 10_000
     assert await database.platform.transact(lambda store: store.delete_expired(now=later, limit=10)) == 0
     ended = [
-        await database.platform.transact(lambda store, n=n: store.end_timed_out_sessions(now=NOW + n, limit=10))  # type: ignore[misc]
+        await database.platform.transact(lambda store, n=n: store.end_timed_out_sessions(now=NOW + n, limit=10))  # type: ignore[misc]  # a default in a lambda
         for n in (899, 900, 901)
     ]
     assert ended == [0, 1, 0]

@@ -45,7 +45,7 @@ async def test_a_session_of_nothing_but_what_must_be_there(database: OpenedDatab
     )
     another = records.session(session_id="session-2", request_uri_digest=None, request_uri_expires_at=None)
     for one in (stored, another):
-        await database.write(tenant, lambda store, one=one: store.sessions.create(one))  # type: ignore[misc]
+        await database.write(tenant, lambda store, one=one: store.sessions.create(one))  # type: ignore[misc]  # a default in a lambda
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == stored
 
 
@@ -116,7 +116,7 @@ async def test_the_database_knows_the_status_words(database: OpenedDatabase) -> 
     await database.write(tenant, lambda store: store.sessions.create(records.session()))
     for word in Status:
         change = update(sessions).values(status=word.value)
-        await database.sql(lambda connection, change=change: connection.execute(change))  # type: ignore[misc]
+        await database.sql(lambda connection, change=change: connection.execute(change))  # type: ignore[misc]  # a default in a lambda
     unknown = update(sessions).values(status="done")
     with pytest.raises(IntegrityError):
         await database.sql(lambda connection: connection.execute(unknown))
@@ -156,7 +156,7 @@ async def test_ending_forgets_every_flow_of_the_session_and_no_other(database: O
 
     await database.write(tenant, create)
     await database.write(tenant, lambda store: store.browser_flows.end_all("session-1"))
-    left = [await database.read(tenant, lambda s, n=n: s.browser_flows.by_cookie(digest(str(n)))) for n in range(3)]  # type: ignore[misc]
+    left = [await database.read(tenant, lambda s, n=n: s.browser_flows.by_cookie(digest(str(n)))) for n in range(3)]  # type: ignore[misc]  # a default in a lambda
     assert [flow and flow.flow_id for flow in left] == [None, None, "flow-2"]
 
 

@@ -111,3 +111,16 @@ def test_the_life_of_a_tenant(folder: Path) -> None:
         result = run(folder, *arguments)
         assert result.exit_code == 1
         assert result.stderr.startswith("Error: ")
+
+
+def test_another_master_key_is_told_and_changes_nothing(folder: Path) -> None:
+    (folder / "acme.yaml").write_text(SMALL)
+    assert run(folder, "tenant", "apply", str(folder)).exit_code == 0
+    made = folder.parent / "var" / "master.key"
+    kept = made.rename(folder.parent / "kept.key")
+    for arguments in (["tenant", "show", "acme"], ["keys", "list", "acme"], ["db", "rewrap"]):
+        result = run(folder, *arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "is the master key the one of this database?" in result.stderr
+    kept.replace(made)
+    assert run(folder, "tenant", "show", "acme").exit_code == 0

@@ -119,24 +119,15 @@ def _dpop(wallet: RawWallet, url: str, nonce: str, **claims: Any) -> tuple[dict[
 
 def _dpop_at_par(name: str, server: RunningServer, wallet: RawWallet) -> Slot:
     wallet.push()
-    url = f"{wallet.issuer}/par"
-    header, payload = _dpop(wallet, url, wallet.nonces["as"])
-    body = urlencode(wallet.push_form()).encode()
-    return Slot(
-        name,
-        server,
-        wallet,
-        (400, "invalid_dpop_proof"),
-        wallet.key.private,
-        header,
-        payload,
-        lambda token: Message(url, [FORM, ("DPoP", token)], body),
-    )
+    return _dpop_beside_form(name, server, wallet, "/par", wallet.push_form())
 
 
 def _dpop_at_token(name: str, server: RunningServer, wallet: RawWallet) -> Slot:
-    body = urlencode(wallet.exchange_form(wallet.code())).encode()
-    url = f"{wallet.issuer}/token"
+    return _dpop_beside_form(name, server, wallet, "/token", wallet.exchange_form(wallet.code()))
+
+
+def _dpop_beside_form(name: str, server: RunningServer, wallet: RawWallet, path: str, form: dict[str, str]) -> Slot:
+    url, body = wallet.issuer + path, urlencode(form).encode()
     header, payload = _dpop(wallet, url, wallet.nonces["as"])
     return Slot(
         name,

@@ -4,11 +4,15 @@
 //   node wallet.mjs '{"issuer", "redirectUri", "username", "password", "by": "scope" | "authorization_details"}'
 //
 // prints what it got as JSON, or fails.
-import { X509Certificate } from 'node:crypto'
+import { X509Certificate, webcrypto } from 'node:crypto'
 import { ES256, digest } from '@sd-jwt/crypto-nodejs'
 import { SDJwtVcInstance } from '@sd-jwt/sd-jwt-vc'
 import * as jose from 'jose'
 import * as oauth from 'oauth4webapi'
+
+// Node 18 has the Web Crypto API but does not offer it under these names.
+globalThis.crypto ??= webcrypto
+globalThis.CryptoKey ??= webcrypto.CryptoKey
 
 const { issuer, redirectUri, username, password, by } = JSON.parse(process.argv[2])
 const loopback = { [oauth.allowInsecureRequests]: true }

@@ -62,12 +62,14 @@ def test_refuses_offers(change: dict[str, Any], code: str) -> None:
         link(OFFER) + "&credential_offer_uri=https%3A%2F%2Fissuer.example%2Foffers%2F1",
         link(OFFER) + "&credential_offer=x",
         "openid-credential-offer://?credential_offer=%7B",
+        "openid-credential-offer://?credential=x",
         "openid-credential-offer://?credential_offer_uri=http%3A%2F%2Fissuer.example%2Foffers%2F1",
         "{",
     ],
 )
 def test_refuses_broken_links(text: str) -> None:
     server = FakeServer({})
+    assert is_offer(text)
     with pytest.raises(WalletRefused):
         read_offer(text, server.http)
     assert server.requests == []

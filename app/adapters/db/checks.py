@@ -65,3 +65,9 @@ def pkce_pair() -> list[CheckConstraint]:
 def sha256_digest(column: str) -> CheckConstraint:
     """A SHA-256 digest: 32 octets."""
     return CheckConstraint(f"length({column}) = 32", name=f"{column}_length")
+
+
+def one_of(column: str, words: list[str]) -> CheckConstraint:
+    """One of the words the service knows."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")

@@ -80,7 +80,7 @@ _PASSING_CODES: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQL
 
 
 @contextmanager
-def _telling_what_passes() -> Iterator[None]:
+def telling_what_passes() -> Iterator[None]:
     """Raise `DatabaseUnavailable` for what may go better in a while: no connection, a lock not had, a deadlock."""
     try:
         yield
@@ -111,12 +111,12 @@ class SqliteTransactions:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that cannot write."""
-        with _telling_what_passes():
+        with telling_what_passes():
             return await self._reader.run(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a write transaction, begun with the write lock."""
-        with _telling_what_passes():
+        with telling_what_passes():
             return await self._writer.run(work)
 
     async def close(self) -> None:
@@ -201,13 +201,13 @@ class PostgresTransactions:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a read-only transaction."""
-        with _telling_what_passes():
+        with telling_what_passes():
             async with self._reading.begin() as connection:
                 return await connection.run_sync(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a write transaction."""
-        with _telling_what_passes():
+        with telling_what_passes():
             async with self._writing.begin() as connection:
                 return await connection.run_sync(work)
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -10,10 +11,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.adapters.db.catalogue import catalogue, migrated_catalogue
-from app.adapters.db.engine import configure_sqlite, postgres_url, sqlite_engine, sqlite_file
+from app.adapters.db.engine import configure_sqlite, postgres_url, sqlite_engine, sqlite_file, telling_what_passes
 from app.protocol.refusal import Refusal
 
 T = TypeVar("T")
@@ -116,16 +118,36 @@ async def _transact(url: str, work: Callable[[Connection], T]) -> T:
     if (file := sqlite_file(url)) is not None:
         return _transact_sqlite(file, work)
     engine = create_async_engine(postgres_url(url), poolclass=NullPool)
-    async with engine.begin() as connection:
-        return await connection.run_sync(work)
+    try:
+        with telling_what_passes():
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)
+    except DBAPIError as error:
+        refused = _REFUSED.get(str(getattr(error.orig, "sqlstate", "")))
+        if refused is None:
+            raise
+        raise _unusable(refused) from None
 
 
 def _transact_sqlite(file: Path, work: Callable[[Connection], T]) -> T:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    raw = sqlite3.connect(file, isolation_level=None)
     try:
-        configure_sqlite(raw)
-        with sqlite_engine(lambda: raw, begin="BEGIN IMMEDIATE").begin() as connection:
-            return work(connection)
-    finally:
-        raw.close()
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with telling_what_passes(), closing(sqlite3.connect(file, isolation_level=None)) as raw:
+            configure_sqlite(raw)
+            with sqlite_engine(lambda: raw, begin="BEGIN IMMEDIATE").begin() as connection:
+                return work(connection)
+    except (OSError, sqlite3.Error) as error:
+        # The file's own fault: what a statement raises comes as an exception of SQLAlchemy.
+        raise _unusable(f"{file} cannot be used: {error}") from None
+
+
+_REFUSED: Final = {
+    "28000": "database.url: the server refuses this user",
+    "28P01": "database.url: the server refuses this user or password",
+    "3D000": "database.url: the server has no such database; make it first (createdb)",
+}
+"""SQLSTATE → what an operator has to change. Without the server's own text, which names the user."""
+
+
+def _unusable(reason: str) -> Refusal:
+    return Refusal("database_unusable", "The database cannot be used.", reason=reason)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from app.adapters.db.checks import DATABASE_NOW, base64url_43, pkce_pair, scope_tokens, sha256_digest
+from app.adapters.db.checks import DATABASE_NOW, base64url_43, one_of, pkce_pair, scope_tokens, sha256_digest
 from app.interaction.machine import Status
 
 SEALED: Final = {"sealed": True}
@@ -79,11 +79,6 @@ def _of_grant(**how: Any) -> ForeignKeyConstraint:
     return ForeignKeyConstraint(columns, [f"grants.{column}" for column in columns], ondelete="CASCADE", **how)
 
 
-def _one_of(column: str, words: list[str]) -> CheckConstraint:
-    listed = ", ".join(f"'{word}'" for word in words)
-    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
-
-
 tenants: Final = Table(
     "tenants",
     metadata,
@@ -98,7 +93,7 @@ tenants: Final = Table(
     PrimaryKeyConstraint("tenant_id"),
     UniqueConstraint("slug"),
     UniqueConstraint("origin"),
-    _one_of("status", ["active", "suspended", "deleted"]),
+    one_of("status", ["active", "suspended", "deleted"]),
 )
 
 data_keys: Final = Table(
@@ -140,8 +135,8 @@ signing_keys: Final = Table(
     _time("retired_at", nullable=True),
     PrimaryKeyConstraint("tenant_id", "key_id"),
     _of_tenant(),
-    _one_of("purpose", ["access_token", "credential", "development_ca"]),
-    _one_of("origin", ["generated", "development", "imported"]),
+    one_of("purpose", ["access_token", "credential", "development_ca"]),
+    one_of("origin", ["generated", "development", "imported"]),
 )
 
 clients: Final = Table(
@@ -214,7 +209,7 @@ sessions: Final = Table(
     Index(None, "expires_at"),
     CheckConstraint("expires_at > created_at", name="lifetime"),
     CheckConstraint("(request_uri_digest IS NULL) = (request_uri_expires_at IS NULL)", name="request_uri_pair"),
-    _one_of("status", [status.value for status in Status]),
+    one_of("status", [status.value for status in Status]),
     *pkce_pair(),
     *base64url_43("dpop_jkt"),
     *base64url_43("instance_jkt"),
@@ -293,7 +288,7 @@ authorization_codes: Final = Table(
     CheckConstraint("expires_at > issued_at AND expires_at - issued_at <= 600", name="lifetime"),
     CheckConstraint("(used_at IS NULL) = (grant_id IS NULL)", name="use_pair"),
     CheckConstraint('used_at IS NULL OR "authorization" IS NULL', name="erased_when_used"),
-    _one_of("delivered", ["redirect", "json"]),
+    one_of("delivered", ["redirect", "json"]),
     sha256_digest("code_digest"),
     *pkce_pair(),
     *base64url_43("dpop_jkt"),
