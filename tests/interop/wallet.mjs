@@ -50,7 +50,8 @@ async function drivePages(url) {
   for (;;) {
     const headers = { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') }
     const response = await fetch(request.url, { ...request.options, headers, redirect: 'manual' })
-    for (const cookie of response.headers.getSetCookie()) {
+    // One cookie at the most comes with an answer; Node 18 cannot list several.
+    for (const cookie of [response.headers.get('set-cookie') ?? []].flat()) {
       const [, name, value] = cookie.match(/^([^=]+)=([^;]*)/)
       cookies.set(name, value)
     }
