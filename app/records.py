@@ -162,6 +162,24 @@ class SigningKey(Struct, frozen=True, kw_only=True):
     retired_at: int | None = None
 
 
+class SealedValue(Struct, frozen=True, kw_only=True):
+    """A sealed value as it was found, with where it lies."""
+
+    place: tuple[str, str, str]
+    """Table, column, and what else binds it to its row."""
+    key: str | bytes | int
+    """The row's primary key within the tenant."""
+    sealed: bytes
+
+
+class Resealed(Struct, frozen=True, kw_only=True):
+    """What became of a batch of sealed values; those somebody changed meanwhile count as neither."""
+
+    done: int
+    broken: int
+    """Did not open and were left as they are."""
+
+
 class AuditEvent(Struct, frozen=True, kw_only=True):
     """A fact worth keeping, written in the transaction it describes. Holds no personal data and no secret."""
 

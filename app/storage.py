@@ -4,7 +4,7 @@ A repository belongs to one open transaction and one tenant, both taken when it 
 because a transaction is one function run whole (`app.ports.Database`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from app.document.model import Client, TenantDocument
@@ -16,6 +16,8 @@ from app.records import (
     BrowserFlow,
     Grant,
     Issuance,
+    Resealed,
+    SealedValue,
     Session,
     SigningKey,
     SpentKind,
@@ -211,6 +213,18 @@ class Documents(Protocol):
         ...
 
 
+class SealedValues(Protocol):
+    """Everything of the tenant that is sealed, whatever it holds; for moving it under the newest data key."""
+
+    def under_older_keys(self, *, after: SealedValue | None = None, limit: int) -> list[SealedValue]:
+        """Return up to `limit` values that an older data key sealed, in a fixed order, those behind `after`."""
+        ...
+
+    def reseal(self, values: Sequence[SealedValue]) -> Resealed:
+        """Seal values under the newest data key, each guarded by its still being as it was found."""
+        ...
+
+
 class AuditTrail(Protocol):
     """What happened."""
 
@@ -268,6 +282,11 @@ class TenantStore(Protocol):
         ...
 
     @property
+    def sealed_values(self) -> SealedValues:
+        """Everything that is sealed."""
+        ...
+
+    @property
     def audit(self) -> AuditTrail:
         """The audit trail."""
         ...
@@ -294,6 +313,13 @@ class PlatformStore(Protocol):
 
     def delete(self, tenant_id: str, *, now: int) -> None:
         """Destroy a tenant's data keys and rows; its slug stays taken."""
+        ...
+
+    def add_data_key(self, tenant_id: str, *, now: int) -> int:
+        """Give a tenant its next data key and return its number; what is sealed from now on is sealed under it.
+
+        Raises `Refusal` where the tenant is gone.
+        """
         ...
 
     def rewrap_data_keys(self) -> int:

@@ -6,7 +6,7 @@ There is no way to read anything else than this form: no plaintext, no other ver
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -19,10 +19,12 @@ from msgspec import Struct
 from app.ports import Entropy
 
 KEY_LENGTH: Final = 32
+KEY_NUMBER: Final = slice(1, 5)
+"""Where a sealed value names its data key, big-endian."""
 _VERSION: Final = 1
 _NONCE: Final = 12
 _TAG: Final = 16
-_HEADER: Final = 1 + 4
+_HEADER: Final = KEY_NUMBER.stop
 
 
 class SealBroken(Exception):
@@ -69,35 +71,18 @@ class MasterKeys:
         return _decrypt(cipher, key.wrapped[1 : 1 + _NONCE], key.wrapped[1 + _NONCE :], place)
 
 
-class TenantVault:
-    """Seals and opens the values of one tenant. New values are sealed under the newest data key."""
+class DataKeys:
+    """The opened data keys of one tenant, by number. Raises `SealBroken` where there is none."""
 
-    def __init__(self, tenant_id: str, data_keys: dict[int, bytes], entropy: Entropy) -> None:
+    def __init__(self, tenant_id: str, data_keys: Mapping[int, bytes]) -> None:
         if not data_keys:
             raise SealBroken("the tenant has no data key")
         self.tenant_id = tenant_id
         self.newest = max(data_keys)
-        self._ciphers = {number: AESGCM(key) for number, key in data_keys.items()}
+        self.ciphers = {number: AESGCM(key) for number, key in data_keys.items()}
         # The first data key stays as long as the tenant, so derived keys do not change when keys are added.
         self._root = data_keys[min(data_keys)]
         self._derived: dict[str, bytes] = {}
-        self._entropy = entropy
-
-    def seal(self, table: str, column: str, row_id: str, plaintext: bytes) -> bytes:
-        """Seal a value for its place. `row_id` is made by the application and never changes."""
-        nonce = self._entropy.octets(_NONCE)
-        place = _place(self.newest, self.tenant_id, table, column, row_id)
-        ciphertext = self._ciphers[self.newest].encrypt(nonce, plaintext, place)
-        return bytes([_VERSION]) + self.newest.to_bytes(4) + nonce + ciphertext
-
-    def open(self, table: str, column: str, row_id: str, sealed: bytes) -> bytes:
-        """Open a value at its place. Raises `SealBroken`."""
-        number = key_number(sealed)
-        cipher = self._ciphers.get(number)
-        if cipher is None:
-            raise SealBroken(f"{table}.{column}: sealed under unknown data key {number}")
-        nonce, ciphertext = sealed[_HEADER : _HEADER + _NONCE], sealed[_HEADER + _NONCE :]
-        return _decrypt(cipher, nonce, ciphertext, _place(number, self.tenant_id, table, column, row_id))
 
     def derive(self, purpose: str) -> bytes:
         """Return the tenant's 256-bit key for a purpose (HKDF-SHA256); the same for the tenant's whole life."""
@@ -107,11 +92,59 @@ class TenantVault:
         return self._derived[purpose]
 
 
+class TenantVault:
+    """Seals and opens the values of one tenant in one transaction. New values are sealed under the newest data key.
+
+    `read_again` returns the data keys there are now: another process may have added one after these were read.
+    """
+
+    def __init__(self, keys: DataKeys, entropy: Entropy, read_again: Callable[[], DataKeys]) -> None:
+        self._keys = keys
+        self._entropy = entropy
+        self._read_again = read_again
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant."""
+        return self._keys.tenant_id
+
+    @property
+    def newest(self) -> int:
+        """The number of the data key that seals."""
+        return self._keys.newest
+
+    def refresh(self) -> None:
+        """Read the data keys again."""
+        self._keys = self._read_again()
+
+    def seal(self, table: str, column: str, row_id: str, plaintext: bytes) -> bytes:
+        """Seal a value for its place. `row_id` is made by the application and never changes."""
+        nonce = self._entropy.octets(_NONCE)
+        place = _place(self.newest, self.tenant_id, table, column, row_id)
+        ciphertext = self._keys.ciphers[self.newest].encrypt(nonce, plaintext, place)
+        return bytes([_VERSION]) + self.newest.to_bytes(4) + nonce + ciphertext
+
+    def open(self, table: str, column: str, row_id: str, sealed: bytes) -> bytes:
+        """Open a value at its place. Raises `SealBroken`."""
+        number = key_number(sealed)
+        if number not in self._keys.ciphers:
+            self.refresh()
+        cipher = self._keys.ciphers.get(number)
+        if cipher is None:
+            raise SealBroken(f"{table}.{column}: sealed under unknown data key {number}")
+        nonce, ciphertext = sealed[_HEADER : _HEADER + _NONCE], sealed[_HEADER + _NONCE :]
+        return _decrypt(cipher, nonce, ciphertext, _place(number, self.tenant_id, table, column, row_id))
+
+    def derive(self, purpose: str) -> bytes:
+        """Return the tenant's 256-bit key for a purpose; the same for the tenant's whole life."""
+        return self._keys.derive(purpose)
+
+
 def key_number(sealed: bytes) -> int:
     """Return the number of the data key a value is sealed under. Raises `SealBroken` where the form is unknown."""
     if len(sealed) < _HEADER + _NONCE + _TAG or sealed[0] != _VERSION:
         raise SealBroken("value is not in the known sealed form")
-    return int.from_bytes(sealed[1:_HEADER])
+    return int.from_bytes(sealed[KEY_NUMBER])
 
 
 def _place(key_id: int | str, tenant_id: str, table: str, column: str, row_id: str) -> bytes:

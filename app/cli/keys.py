@@ -4,20 +4,24 @@ import asyncio
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
 from app.cli import Invocation
+from app.jobs.rotate import Rotation, rotate_data_key
 from app.protocol.refusal import Refusal
 from app.records import SigningKey
 from app.settings import Settings
 
+_PROGRESS: Final = 1000
+"""After how many values a rotation says how far it is."""
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.group
 def keys() -> None:
-    """List, import and export a tenant's keys."""
+    """List, import, export and rotate a tenant's keys."""
 
 
 @keys.command(name="list")
@@ -58,6 +62,29 @@ def anchor(invocation: Invocation, tenant: str) -> None:
             click.echo(ssl.DER_cert_to_PEM_cert(key.certificate_chain[0]), nl=False)
 
 
+@keys.command(name="rotate-data")
+@click.argument("tenant")
+@click.pass_obj
+def rotate_data(invocation: Invocation, tenant: str) -> None:
+    """Seal a tenant's stored data under a new data key, while the service serves.
+
+    An interrupted rotation is finished by running it again. Older data keys are kept.
+    """
+    done = asyncio.run(_rotate_data(invocation.settings, tenant))
+    if done.added is None:
+        click.echo(f"{tenant}: an earlier rotation is finished now; run it again for a new data key")
+    else:
+        click.echo(f"{tenant}: data key {done.added} is in use from now on")
+    click.echo(f"values resealed: {done.resealed}")
+    if done.broken:
+        raise Refusal(
+            "seal_broken",
+            "Some values do not open.",
+            reason=f"Values that do not open, left as they are: {done.broken}.",
+        )
+    click.echo("nothing is left under an older data key")
+
+
 def _moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
@@ -69,6 +96,23 @@ async def _keys(settings: Settings, tenant: str) -> list[SigningKey]:
     async with open_service(settings) as service:
         return await service.platform.transact(
             lambda store: store.tenant(tenant_of(store, tenant).tenant_id).signing_keys.all()
+        )
+
+
+async def _rotate_data(settings: Settings, tenant: str) -> Rotation:
+    from app.main import open_service
+
+    total = 0
+
+    def tell(resealed: int) -> None:
+        nonlocal total
+        if (total + resealed) // _PROGRESS > total // _PROGRESS:
+            click.echo(f"values resealed so far: {total + resealed}", err=True)
+        total += resealed
+
+    async with open_service(settings) as service:
+        return await rotate_data_key(
+            service.platform, service.database, service.clock, service.entropy, tenant, tell=tell
         )
 
 

@@ -90,7 +90,7 @@ def _spend_issuer_state(tenancy: Tenancy, store: TenantStore, issuer_state: str)
     if not live or not store.spent.spend(
         "issuer_state", issuer_state, expires_at=tenancy.clock.now() + lifetime + CLOCK_SKEW
     ):
-        raise Refusal("invalid_request", "This offer (issuer_state) is not of here, has expired, or was used before.")
+        raise Refusal("invalid_request", "This offer (issuer_state) is not of this issuer, has expired, or was used.")
 
 
 def session_gone(reason: str) -> Refusal:

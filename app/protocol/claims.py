@@ -14,9 +14,6 @@ from app.protocol.strict_json import Malformed
 
 Check = Callable[[object], bool]
 
-REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
-"""The registered claims of RFC 7519 §4.1."""
-
 CLOCK_SKEW: Final = 60
 """Seconds by which the clock of another party may be ahead of ours (G-13)."""
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31, the last that calendars agree on

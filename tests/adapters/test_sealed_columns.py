@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Column, Connection, select, update
+from sqlalchemy import Column, Connection, LargeBinary, select, update
 
 from app.adapters.db.engine import sqlite_file
-from app.adapters.db.tables import metadata
+from app.adapters.db.tables import SEALED as SEALED_COLUMNS
+from app.adapters.db.tables import data_keys, metadata
 from app.adapters.vault import SealBroken
 from app.interaction.plan import ClaimValue, PlannedCredential
 from app.protocol.digest import digest
@@ -73,7 +74,7 @@ OPENED_BY: dict[str, Callable[[Any], Any]] = {
     "signing_keys.private_key": lambda s: s.signing_keys.all(),
     "document_revisions.document": lambda s: s.documents.current(),
 }
-SEALED = {f"{table}.{column.name}": column for table in metadata.tables.values() for column in table.c if column.info}
+SEALED = {str(column): column for column in SEALED_COLUMNS}
 
 
 def value_of(column: Column[Any], tenant_id: str) -> Callable[[Connection], bytes]:
@@ -88,6 +89,16 @@ def put(column: Column[Any], tenant_id: str, value: bytes) -> Callable[[Connecti
 
 def test_every_sealed_column_is_tried() -> None:
     assert SEALED.keys() == OPENED_BY.keys()
+
+
+def test_octets_that_are_no_digest_are_sealed() -> None:
+    unsealed = [
+        column
+        for table in metadata.tables.values()
+        for column in table.c
+        if isinstance(type_ := column.type, LargeBinary) and type_.length is None and str(column) not in SEALED
+    ]
+    assert unsealed == [data_keys.c.wrapped]
 
 
 @pytest.mark.rule("M-12", "M-14")

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.types import Boolean, Integer, LargeBinary, NullType
 
 import app.adapters.db
-from app.adapters.db import expiry, migrate, platform
+from app.adapters.db import expiry, migrate, platform, sealed_values
 from app.adapters.db.catalogue import catalogue
 from app.adapters.db.tables import metadata, tenants
 from tests.support.database import OpenedDatabase, opened
@@ -89,6 +89,9 @@ def statements() -> Iterator[tuple[str, Select[Any] | Update | Delete]]:
                 yield f"{module_info.name}.{name}", value
     yield from ((f"expiry of {one.table}", one) for one in expiry._STATEMENTS)
     yield from ((f"deletion of {one.table}", one) for one in platform._DELETE_ROWS)
+    for one in sealed_values._COLUMNS.values():
+        yield f"what is sealed in {one.column}", one.find
+        yield f"resealing of {one.column}", one.replace
 
 
 STATEMENTS = dict(statements())

@@ -13,7 +13,7 @@ from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import clients, metadata
 from app.interaction.machine import Status
 from app.protocol.digest import digest
-from app.records import AuditEvent
+from app.records import AuditEvent, Resealed, SealedValue
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.records import NOW
@@ -68,9 +68,12 @@ CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
     "documents.add": (lambda s: s.documents.add(records.document("B"), now=NOW, fingerprint=b"f"), 1),
     "documents.fingerprint": (lambda s: s.documents.fingerprint(b"source") != FINGERPRINT[0], True),
     "documents.current_fingerprint": (lambda s: s.documents.current_fingerprint(), None),
+    "sealed_values.under_older_keys": (lambda s: s.sealed_values.under_older_keys(limit=1), []),
+    "sealed_values.reseal": (lambda s: s.sealed_values.reseal(SEALED), Resealed(done=0, broken=1)),
     "audit.append": (lambda s: s.audit.append(EVENT), None),
 }
 FINGERPRINT: list[bytes] = []
+SEALED: list[SealedValue] = []
 
 
 def methods() -> Iterator[str]:
@@ -115,8 +118,12 @@ async def trespasses(database: OpenedDatabase, method: str) -> list[str]:
     """Call a method as B with A's identifiers; say what it saw or changed of A."""
     a, b = await database.make_tenant("a"), await database.make_tenant("b")
     await database.write(a, fill)
+    # So that A's values would count as sealed under an older one.
+    await database.sql(lambda connection: database.vaults.add_data_key(connection, b.tenant_id, now=NOW))
     before = await database.sql(rows_of(a.tenant_id))
     assert all(before.values())
+    place = ("grants", "authorization", "grant-1")
+    SEALED[:] = [SealedValue(place=place, key="grant-1", sealed=before["grants"][0].authorization)]
     call, expected = CASES[method]
     got: object
     try:

@@ -3,15 +3,19 @@
 import pytest
 
 from app.adapters.system import SystemEntropy
-from app.adapters.vault import MasterKeys, SealBroken, TenantVault, WrappedKey
+from app.adapters.vault import DataKeys, MasterKeys, SealBroken, TenantVault, WrappedKey
+from app.ports import Entropy
 from tests.support.fakes import CountedEntropy
 
 KEY_1, KEY_2 = b"1" * 32, b"2" * 32
 PLACE = ("grants", "authorization", "grant-1")
 
 
-def vault(tenant_id: str = "tenant-a", keys: dict[int, bytes] | None = None) -> TenantVault:
-    return TenantVault(tenant_id, keys or {1: KEY_1}, CountedEntropy())
+def vault(
+    tenant_id: str = "tenant-a", keys: dict[int, bytes] | None = None, entropy: Entropy | None = None
+) -> TenantVault:
+    data_keys = DataKeys(tenant_id, keys or {1: KEY_1})
+    return TenantVault(data_keys, entropy or CountedEntropy(), lambda: data_keys)
 
 
 def test_what_was_sealed_opens_at_its_place() -> None:
@@ -74,7 +78,7 @@ def test_a_new_data_key_seals_and_the_old_one_still_opens() -> None:
 
 @pytest.mark.rule("M-15")
 def test_no_nonce_comes_twice() -> None:
-    sealing = TenantVault("tenant-a", {1: KEY_1}, SystemEntropy())
+    sealing = vault(entropy=SystemEntropy())
     sealed = [sealing.seal(*PLACE, b"same") for _ in range(100_000)]
     assert len({value[5:17] for value in sealed}) == len(sealed)
     assert len(set(sealed)) == len(sealed)

@@ -113,6 +113,24 @@ def test_the_life_of_a_tenant(folder: Path) -> None:
         assert result.stderr.startswith("Error: ")
 
 
+def test_a_data_key_is_rotated(folder: Path) -> None:
+    (folder / "acme.yaml").write_text(SMALL)
+    assert run(folder, "tenant", "apply", str(folder)).exit_code == 0
+    shown = run(folder, "tenant", "show", "acme", "--json").stdout
+    for number in (2, 3):
+        result = run(folder, "keys", "rotate-data", "acme")
+        assert (result.exit_code, result.stderr) == (0, "")
+        # The document and three private keys.
+        assert result.stdout.splitlines() == [
+            f"acme: data key {number} is in use from now on",
+            "values resealed: 4",
+            "nothing is left under an older data key",
+        ]
+    assert run(folder, "tenant", "show", "acme", "--json").stdout == shown
+    result = run(folder, "keys", "rotate-data", "other")
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
 def test_another_master_key_is_told_and_changes_nothing(folder: Path) -> None:
     (folder / "acme.yaml").write_text(SMALL)
     assert run(folder, "tenant", "apply", str(folder)).exit_code == 0

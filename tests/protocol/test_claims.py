@@ -4,10 +4,13 @@ import pytest
 
 from app.formats import sd_jwt_vc
 from app.protocol import claims, dpop, key_proof, token
-from app.protocol.claims import REGISTERED, ClaimTable, judge_shape, judge_times, numeric_date, text
+from app.protocol.claims import ClaimTable, judge_shape, judge_times, numeric_date, text
 from app.protocol.strict_json import Malformed
 
 NOW = 1_800_000_000
+REGISTERED = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
+"""The registered claims of RFC 7519 §4.1."""
+
 TABLE = ClaimTable(required={"iat": numeric_date}, optional={"s": text(max_length=3)}, ignored=REGISTERED)
 TABLES = {
     "dpop": dpop.CLAIMS,

@@ -39,7 +39,7 @@ class SqlBrowserFlows(TenantRepository):
             cookie_digest=flow.cookie_digest,
             step_index=flow.step_index,
             user_id=flow.user_id,
-            results=self._seal(browser_flows.c.results, _at_step(flow.flow_id, flow.step_index), flow.results),
+            results=self._seal(browser_flows.c.results, flow.results, flow_id=flow.flow_id, step_index=flow.step_index),
             created_at=flow.created_at,
             expires_at=flow.expires_at,
         )
@@ -55,9 +55,7 @@ class SqlBrowserFlows(TenantRepository):
             cookie_digest=row.cookie_digest,
             step_index=row.step_index,
             user_id=row.user_id,
-            results=self._open(
-                browser_flows.c.results, _at_step(row.flow_id, row.step_index), row.results, dict[str, Any]
-            ),
+            results=self._open(browser_flows.c.results, row, dict[str, Any]),
             created_at=row.created_at,
             expires_at=row.expires_at,
         )
@@ -70,15 +68,10 @@ class SqlBrowserFlows(TenantRepository):
             judged_step_index=flow.step_index,
             new_step_index=step_index,
             new_user_id=user_id,
-            new_results=self._seal(browser_flows.c.results, _at_step(flow.flow_id, step_index), results),
+            new_results=self._seal(browser_flows.c.results, results, flow_id=flow.flow_id, step_index=step_index),
         )
         return moved == 1
 
     def end_all(self, session_id: str) -> None:
         """Forget every flow of a session, results included."""
         self._change(_END_ALL, of_session=session_id)
-
-
-def _at_step(flow_id: str, step_index: int) -> str:
-    # M-13: what an earlier step left behind does not open at a later one, though it is of the same row.
-    return f"{flow_id}/{step_index}"

@@ -31,7 +31,7 @@ class SqlAuthorizationCodes(TenantRepository):
     def create(self, code: AuthorizationCode) -> None:
         """Store a new code."""
         values = msgspec.structs.asdict(code)
-        values["authorization"] = self._seal(codes.c.authorization, code.code_id, code.authorization)
+        values["authorization"] = self._seal(codes.c.authorization, code.authorization, code_id=code.code_id)
         self._insert(_INSERT, **values)
 
     def by_digest(self, digest: bytes) -> AuthorizationCode | None:
@@ -51,7 +51,7 @@ class SqlAuthorizationCodes(TenantRepository):
             code_challenge_method=row.code_challenge_method,
             dpop_jkt=row.dpop_jkt,
             user_id=row.user_id,
-            authorization=self._open_or_none(codes.c.authorization, row.code_id, row.authorization, Authorization),
+            authorization=self._open_or_none(codes.c.authorization, row, Authorization),
             issued_at=row.issued_at,
             expires_at=row.expires_at,
             used_at=row.used_at,

@@ -37,7 +37,7 @@ class SqlDocuments(TenantRepository):
         row = self._first(_CURRENT)
         if row is None:
             raise LookupError("the tenant has no document")
-        return row.revision, self._open(revisions.c.document, str(row.revision), row.document, TenantDocument)
+        return row.revision, self._open(revisions.c.document, row, TenantDocument)
 
     def add(self, document: TenantDocument, *, now: int, fingerprint: bytes) -> int:
         """Store a revision, make it active, return its number. Raises `Refusal` where the tenant was deleted."""
@@ -49,7 +49,7 @@ class SqlDocuments(TenantRepository):
             _INSERT,
             revision=number,
             fingerprint=fingerprint,
-            document=self._seal(revisions.c.document, str(number), document.without_users()),
+            document=self._seal(revisions.c.document, document.without_users(), revision=number),
             created_at=now,
         )
         return number

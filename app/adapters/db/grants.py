@@ -52,7 +52,7 @@ class SqlGrants(TenantRepository):
     def create(self, grant: Grant) -> None:
         """Store a new grant."""
         values = msgspec.structs.asdict(grant)
-        values["authorization"] = self._seal(grants.c.authorization, grant.grant_id, grant.authorization)
+        values["authorization"] = self._seal(grants.c.authorization, grant.authorization, grant_id=grant.grant_id)
         self._insert(_INSERT, **values)
 
     def by_id(self, grant_id: str) -> Grant | None:
@@ -65,7 +65,7 @@ class SqlGrants(TenantRepository):
             client_id=row.client_id,
             user_id=row.user_id,
             dpop_jkt=row.dpop_jkt,
-            authorization=self._open_or_none(grants.c.authorization, row.grant_id, row.authorization, Authorization),
+            authorization=self._open_or_none(grants.c.authorization, row, Authorization),
             credentials_issued=row.credentials_issued,
             credentials_allowed=row.credentials_allowed,
             created_at=row.created_at,

@@ -44,7 +44,7 @@ class SqlSigningKeys(TenantRepository):
             purpose=key.purpose,
             algorithm=key.algorithm,
             public_jwk=key.public_jwk,
-            private_key=self._vault.seal("signing_keys", "private_key", key.key_id, key.private_key),
+            private_key=self._seal_octets(signing_keys.c.private_key, key.private_key, key_id=key.key_id),
             # RFC 7515 §4.1.6: base64, not base64url.
             certificate_chain=[base64.b64encode(certificate).decode() for certificate in key.certificate_chain],
             origin=key.origin,
@@ -66,7 +66,7 @@ class SqlSigningKeys(TenantRepository):
             purpose=row.purpose,
             algorithm=row.algorithm,
             public_jwk=row.public_jwk,
-            private_key=self._vault.open("signing_keys", "private_key", row.key_id, row.private_key),
+            private_key=self._open_octets(signing_keys.c.private_key, row),
             certificate_chain=[base64.b64decode(certificate) for certificate in row.certificate_chain],
             origin=row.origin,
             created_at=row.created_at,

@@ -109,6 +109,10 @@ class SqlPlatformStore:
             self._connection.execute(statement, {"of_tenant": tenant_id})
         self._vaults.forget(tenant_id)
 
+    def add_data_key(self, tenant_id: str, *, now: int) -> int:
+        """Give a tenant its next data key and return its number. Raises `Refusal` where the tenant is gone."""
+        return self._vaults.add_data_key(self._connection, tenant_id, now=now)
+
     def rewrap_data_keys(self) -> int:
         """Wrap by the first master key what another wraps; return how many data keys."""
         return self._vaults.rewrap(self._connection)

@@ -7,6 +7,7 @@ from sqlalchemy import BindParameter, Column, Connection, Insert, Row, Table, bi
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import Executable
 
+from app.adapters.db.tables import place
 from app.adapters.vault import TenantVault
 
 T = TypeVar("T")
@@ -42,20 +43,25 @@ class TenantRepository:
     def _upsert(self, statements: UpsertPair, **values: Any) -> int:
         return self._insert(statements[self._connection.dialect.name], **values)
 
-    def _seal(self, column: Column[bytes], row_id: str, value: Any) -> bytes | None:
-        """Seal a value as JSON for its column and row; None stays None."""
-        if value is None:
-            return None
-        return self._vault.seal(str(column.table.name), str(column.name), row_id, msgspec.json.encode(value))
+    def _seal(self, column: Column[bytes], value: Any, **row: str | int) -> bytes | None:
+        """Seal a value as JSON for its column and the row that has these values; None stays None."""
+        return None if value is None else self._seal_octets(column, msgspec.json.encode(value), **row)
 
-    def _open(self, column: Column[bytes], row_id: str, sealed: bytes, type_: type[T]) -> T:
-        """Open a value of its column and row. Raises `SealBroken`."""
-        return msgspec.json.decode(
-            self._vault.open(str(column.table.name), str(column.name), row_id, sealed), type=type_
-        )
+    def _seal_octets(self, column: Column[bytes], plaintext: bytes, **row: str | int) -> bytes:
+        """Seal what is not JSON."""
+        return self._vault.seal(*place(column, row), plaintext)
 
-    def _open_or_none(self, column: Column[bytes], row_id: str, sealed: bytes | None, type_: type[T]) -> T | None:
-        return None if sealed is None else self._open(column, row_id, sealed, type_)
+    def _open(self, column: Column[bytes], row: Row[Any], type_: type[T]) -> T:
+        """Open a sealed value of a row. Raises `SealBroken`."""
+        return msgspec.json.decode(self._open_octets(column, row), type=type_)
+
+    def _open_or_none(self, column: Column[bytes], row: Row[Any], type_: type[T]) -> T | None:
+        return None if getattr(row, column.name) is None else self._open(column, row, type_)
+
+    def _open_octets(self, column: Column[bytes], row: Row[Any]) -> bytes:
+        """Open what is not JSON. Raises `SealBroken`."""
+        values = row._mapping  # noqa: SLF001  # public; underscored so that it is no column's name
+        return self._vault.open(*place(column, values), values[column.name])
 
 
 def insert_unless_known(table: Table) -> UpsertPair:

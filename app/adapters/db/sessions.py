@@ -46,11 +46,13 @@ class SqlSessions(TenantRepository):
             client_id=session.client_id,
             redirect_uri=session.redirect_uri,
             scope=session.scope,
-            state=self._seal(sessions.c.state, row_id, session.state),
+            state=self._seal(sessions.c.state, session.state, session_id=row_id),
             issuer_state_digest=session.issuer_state_digest,
             code_challenge=session.code_challenge,
             code_challenge_method=session.code_challenge_method,
-            authorization_details=self._seal(sessions.c.authorization_details, row_id, session.authorization_details),
+            authorization_details=self._seal(
+                sessions.c.authorization_details, session.authorization_details, session_id=row_id
+            ),
             interaction_types_supported=session.interaction_types_supported,
             dpop_jkt=session.dpop_jkt,
             instance_jkt=session.instance_jkt,
@@ -58,11 +60,11 @@ class SqlSessions(TenantRepository):
             auth_session_digest=session.auth_session_digest,
             request_uri_digest=session.request_uri_digest,
             request_uri_expires_at=session.request_uri_expires_at,
-            presentation_data=self._seal(sessions.c.presentation_data, row_id, session.presentation_data),
-            plan=self._seal(sessions.c.plan, row_id, session.plan),
+            presentation_data=self._seal(sessions.c.presentation_data, session.presentation_data, session_id=row_id),
+            plan=self._seal(sessions.c.plan, session.plan, session_id=row_id),
             step_index=session.step_index,
             completed_steps=self._seal(
-                sessions.c.completed_steps, _at_step(row_id, session.step_index), session.completed_steps
+                sessions.c.completed_steps, session.completed_steps, session_id=row_id, step_index=session.step_index
             ),
             created_at=session.created_at,
             expires_at=session.expires_at,
@@ -95,7 +97,7 @@ class SqlSessions(TenantRepository):
             new_status=status.value,
             new_step_index=step_index,
             new_completed_steps=self._seal(
-                sessions.c.completed_steps, _at_step(session.session_id, step_index), completed_steps
+                sessions.c.completed_steps, completed_steps, session_id=session.session_id, step_index=step_index
             ),
         )
         return moved == 1
@@ -103,20 +105,17 @@ class SqlSessions(TenantRepository):
     def _session(self, row: Row[Any] | None) -> Session | None:
         if row is None:
             return None
-        row_id = row.session_id
         return Session(
-            session_id=row_id,
+            session_id=row.session_id,
             dialect=row.dialect,
             client_id=row.client_id,
             redirect_uri=row.redirect_uri,
             scope=row.scope,
-            state=self._open_or_none(sessions.c.state, row_id, row.state, str),
+            state=self._open_or_none(sessions.c.state, row, str),
             issuer_state_digest=row.issuer_state_digest,
             code_challenge=row.code_challenge,
             code_challenge_method=row.code_challenge_method,
-            authorization_details=self._open_or_none(
-                sessions.c.authorization_details, row_id, row.authorization_details, list[dict[str, Any]]
-            ),
+            authorization_details=self._open_or_none(sessions.c.authorization_details, row, list[dict[str, Any]]),
             interaction_types_supported=row.interaction_types_supported,
             dpop_jkt=row.dpop_jkt,
             instance_jkt=row.instance_jkt,
@@ -124,19 +123,10 @@ class SqlSessions(TenantRepository):
             auth_session_digest=row.auth_session_digest,
             request_uri_digest=row.request_uri_digest,
             request_uri_expires_at=row.request_uri_expires_at,
-            presentation_data=self._open_or_none(
-                sessions.c.presentation_data, row_id, row.presentation_data, dict[str, Any]
-            ),
-            plan=self._open(sessions.c.plan, row_id, row.plan, Plan),
+            presentation_data=self._open_or_none(sessions.c.presentation_data, row, dict[str, Any]),
+            plan=self._open(sessions.c.plan, row, Plan),
             step_index=row.step_index,
-            completed_steps=self._open(
-                sessions.c.completed_steps, _at_step(row_id, row.step_index), row.completed_steps, dict[str, Any]
-            ),
+            completed_steps=self._open(sessions.c.completed_steps, row, dict[str, Any]),
             created_at=row.created_at,
             expires_at=row.expires_at,
         )
-
-
-def _at_step(session_id: str, step_index: int) -> str:
-    # M-13: what an earlier step left behind does not open at a later one, though it is of the same row.
-    return f"{session_id}/{step_index}"

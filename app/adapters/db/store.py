@@ -14,6 +14,7 @@ from app.adapters.db.documents import SqlDocuments
 from app.adapters.db.engine import Transactions
 from app.adapters.db.grants import SqlGrants
 from app.adapters.db.keys import SqlSigningKeys
+from app.adapters.db.sealed_values import SqlSealedValues
 from app.adapters.db.sessions import SqlSessions
 from app.adapters.db.spent import SqlSpentValues
 from app.adapters.db.users import SqlUsers
@@ -75,6 +76,11 @@ class SqlTenantStore:
     def documents(self) -> SqlDocuments:
         """Document revisions."""
         return SqlDocuments(self._connection, self._vault)
+
+    @cached_property
+    def sealed_values(self) -> SqlSealedValues:
+        """Everything that is sealed."""
+        return SqlSealedValues(self._connection, self._vault)
 
     @cached_property
     def audit(self) -> SqlAuditTrail:

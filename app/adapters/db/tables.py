@@ -2,9 +2,10 @@
 
 Every primary key begins with `tenant_id` and every foreign key carries it, so no row can point into another tenant.
 Times are whole seconds since 1970 by the service's clock; `updated_at` alone is the database's own, kept by triggers
-(in the migrations) and used for diagnosis only. Columns marked `SEALED` hold what `app.adapters.vault` made.
+(in the migrations) and used for diagnosis only. What `app.adapters.vault` sealed lies in the columns of `SEALED`.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -26,8 +27,6 @@ from sqlalchemy import (
 
 from app.adapters.db.checks import DATABASE_NOW, base64url_43, one_of, pkce_pair, scope_tokens, sha256_digest
 from app.interaction.machine import Status
-
-SEALED: Final = {"sealed": True}
 
 metadata: Final = MetaData(
     naming_convention={
@@ -57,8 +56,13 @@ def _time(name: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
 
-def _sealed(name: str, *, nullable: bool = False) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=nullable, info=SEALED)
+def _sealed(name: str, row_id: str, *versions: str, nullable: bool = False) -> Column[bytes]:
+    """Make a column of sealed values, each bound to its row by the column `row_id`.
+
+    `versions` name further columns it is bound to: whoever changes one seals the value anew, and an older value put
+    back does not open.
+    """
+    return Column(name, LargeBinary, nullable=nullable, info={"row_id": (row_id, *versions)})
 
 
 def _json(name: str) -> Column[Any]:
@@ -114,7 +118,7 @@ document_revisions: Final = Table(
     _tenant(),
     Column("revision", Integer, nullable=False),
     _digest("fingerprint"),
-    _sealed("document"),
+    _sealed("document", "revision"),
     _time("created_at"),
     PrimaryKeyConstraint("tenant_id", "revision"),
     _of_tenant(),
@@ -128,7 +132,7 @@ signing_keys: Final = Table(
     _text("purpose", 32),
     _text("algorithm", 16),
     _json("public_jwk"),
-    _sealed("private_key"),
+    _sealed("private_key", "key_id"),
     _json("certificate_chain"),
     _text("origin", 16),
     _time("created_at"),
@@ -157,7 +161,7 @@ users: Final = Table(
     _digest("username_index"),
     Column("active", Boolean, nullable=False),
     Column("has_demo_hint", Boolean, nullable=False),
-    _sealed("person"),
+    _sealed("person", "user_id"),
     PrimaryKeyConstraint("tenant_id", "user_id"),
     UniqueConstraint("tenant_id", "username_index"),
     _of_tenant(),
@@ -184,11 +188,11 @@ sessions: Final = Table(
     _text("client_id"),
     _text("redirect_uri", nullable=True),
     _text("scope", nullable=True),
-    _sealed("state", nullable=True),
+    _sealed("state", "session_id", nullable=True),
     _digest("issuer_state_digest", nullable=True),
     _text("code_challenge", 43, nullable=True),
     _text("code_challenge_method", 8, nullable=True),
-    _sealed("authorization_details", nullable=True),
+    _sealed("authorization_details", "session_id", nullable=True),
     _json("interaction_types_supported"),
     _text("dpop_jkt", 43, nullable=True),
     _text("instance_jkt", 43, nullable=True),
@@ -196,10 +200,11 @@ sessions: Final = Table(
     _digest("auth_session_digest", nullable=True),
     _digest("request_uri_digest", nullable=True),
     _time("request_uri_expires_at", nullable=True),
-    _sealed("presentation_data", nullable=True),
-    _sealed("plan"),
+    _sealed("presentation_data", "session_id", nullable=True),
+    _sealed("plan", "session_id"),
     Column("step_index", Integer, nullable=False),
-    _sealed("completed_steps"),
+    # M-13: what an earlier step left behind does not open at a later one, though it is of the same row.
+    _sealed("completed_steps", "session_id", "step_index"),
     _time("created_at"),
     _time("expires_at"),
     _updated_at(),
@@ -224,7 +229,7 @@ browser_flows: Final = Table(
     _digest("cookie_digest"),
     Column("step_index", Integer, nullable=False),
     _text("user_id", 32, nullable=True),
-    _sealed("results"),
+    _sealed("results", "flow_id", "step_index"),  # M-13, as above
     _time("created_at"),
     _time("expires_at"),
     PrimaryKeyConstraint("tenant_id", "flow_id"),
@@ -244,7 +249,7 @@ grants: Final = Table(
     _text("client_id"),
     _text("user_id", 32, nullable=True),
     _text("dpop_jkt", 43, nullable=True),
-    _sealed("authorization", nullable=True),
+    _sealed("authorization", "grant_id", nullable=True),
     Column("credentials_issued", Integer, nullable=False),
     Column("credentials_allowed", Integer, nullable=False),
     _time("created_at"),
@@ -272,7 +277,7 @@ authorization_codes: Final = Table(
     _text("code_challenge_method", 8, nullable=True),
     _text("dpop_jkt", 43, nullable=True),
     _text("user_id", 32, nullable=True),
-    _sealed("authorization", nullable=True),
+    _sealed("authorization", "code_id", nullable=True),
     _time("issued_at"),
     _time("expires_at"),
     _time("used_at", nullable=True),
@@ -347,3 +352,13 @@ audit_events: Final = Table(
     PrimaryKeyConstraint("tenant_id", "event_id"),
     Index(None, "tenant_id", "occurred_at"),
 )
+
+SEALED: Final[list[Column[bytes]]] = [
+    column for table in metadata.sorted_tables for column in table.columns if "row_id" in column.info
+]
+"""Every column of sealed values."""
+
+
+def place(column: Column[bytes], row: Mapping[Any, Any]) -> tuple[str, str, str]:
+    """Return what a sealed value is bound to: table, column, and the row by the columns that `_sealed` named."""
+    return str(column.table.name), str(column.name), "/".join(str(row[name]) for name in column.info["row_id"])

@@ -139,10 +139,10 @@ class SqlUsers(TenantRepository):
 
     def _sealed_person(self, user_id: str, user: StoredUser) -> bytes | None:
         person = _Person(user.username, user.password_hash, user.demo_hint, user.claims)
-        return self._seal(users.c.person, user_id, person)
+        return self._seal(users.c.person, person, user_id=user_id)
 
     def _person(self, row: Row[Any]) -> _Person:
-        return self._open(users.c.person, row.user_id, row.person, _Person)
+        return self._open(users.c.person, row, _Person)
 
     def _user(self, row: Row[Any] | None) -> StoredUser | None:
         return None if row is None else self._stored(row)

@@ -5,8 +5,9 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from app.adapters.db.tables import data_keys, tenants
-from app.adapters.vault import KEY_LENGTH, MasterKeys, TenantVault, WrappedKey
+from app.adapters.vault import KEY_LENGTH, DataKeys, MasterKeys, TenantVault, WrappedKey
 from app.ports import Entropy
+from app.protocol.refusal import Refusal
 
 _OF_TENANT: Final = (
     select(data_keys.c.key_number, data_keys.c.master_key_id, data_keys.c.wrapped)
@@ -15,7 +16,9 @@ _OF_TENANT: Final = (
 )
 _INSERT: Final = insert(data_keys).inline()
 _KEYS_CHANGED: Final = (
-    update(tenants).where(tenants.c.tenant_id == bindparam("of_tenant")).values(keys_version=tenants.c.keys_version + 1)
+    update(tenants)
+    .where(tenants.c.tenant_id == bindparam("of_tenant"), tenants.c.status != "deleted")
+    .values(keys_version=tenants.c.keys_version + 1)
 )
 _WRAPPED_BY_ANOTHER: Final = select(data_keys).where(data_keys.c.master_key_id != bindparam("first"))
 _REWRAP: Final = (
@@ -28,26 +31,28 @@ _REWRAP: Final = (
 class Vaults:
     """Opens the vaults of tenants.
 
-    A vault is kept until `forget`, which is called when the tenant's `keys_version` changed or the tenant is gone.
+    Data keys are kept until `forget`, which is called when the tenant's `keys_version` changed or the tenant is gone,
+    and read again where a value needs one that is not known.
     """
 
     def __init__(self, master_keys: MasterKeys, entropy: Entropy) -> None:
         self._master_keys = master_keys
         self._entropy = entropy
-        self._open: dict[str, TenantVault] = {}
+        self._kept: dict[str, DataKeys] = {}
 
     def of(self, connection: Connection, tenant_id: str) -> TenantVault:
         """Return a tenant's vault. Raises `SealBroken` where the tenant has no data key or it does not open."""
-        vault = self._open.get(tenant_id)
-        if vault is None:
-            rows = connection.execute(_OF_TENANT, {"of_tenant": tenant_id})
-            wrapped = [WrappedKey(row.key_number, row.master_key_id, row.wrapped) for row in rows]
-            keys = {key.number: self._master_keys.unwrap(tenant_id, key) for key in wrapped}
-            vault = self._open[tenant_id] = TenantVault(tenant_id, keys, self._entropy)
-        return vault
+        keys = self._kept.get(tenant_id) or self._read(connection, tenant_id)
+        return TenantVault(keys, self._entropy, lambda: self._read(connection, tenant_id))
 
     def add_data_key(self, connection: Connection, tenant_id: str, *, now: int) -> int:
-        """Give a tenant its next data key and return its number; used for sealing once the change is committed."""
+        """Give a tenant its next data key and return its number; every process seals with it from its next request on.
+
+        Raises `Refusal` where the tenant is gone.
+        """
+        # First: it waits for whoever else is adding a key.
+        if connection.execute(_KEYS_CHANGED, {"of_tenant": tenant_id}).rowcount == 0:
+            raise Refusal("unknown_tenant", "There is no such tenant.")
         number = 1 + max(
             (row.key_number for row in connection.execute(_OF_TENANT, {"of_tenant": tenant_id})), default=0
         )
@@ -62,7 +67,6 @@ class Vaults:
                 "created_at": now,
             },
         )
-        connection.execute(_KEYS_CHANGED, {"of_tenant": tenant_id})
         return number
 
     def rewrap(self, connection: Connection) -> int:
@@ -83,5 +87,15 @@ class Vaults:
         return len(rows)
 
     def forget(self, tenant_id: str) -> None:
-        """Drop a vault; the next transaction reads the data keys again."""
-        self._open.pop(tenant_id, None)
+        """Drop a tenant's data keys; the next transaction reads them again."""
+        self._kept.pop(tenant_id, None)
+
+    def _read(self, connection: Connection, tenant_id: str) -> DataKeys:
+        rows = connection.execute(_OF_TENANT, {"of_tenant": tenant_id})
+        wrapped = [WrappedKey(row.key_number, row.master_key_id, row.wrapped) for row in rows]
+        keys = DataKeys(tenant_id, {key.number: self._master_keys.unwrap(tenant_id, key) for key in wrapped})
+        kept = self._kept.get(tenant_id)
+        # Of two transactions that read at once, the one that saw less may be the last to come here.
+        if kept is None or kept.newest < keys.newest:
+            self._kept[tenant_id] = keys
+        return keys
