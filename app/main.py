@@ -10,7 +10,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp
 from msgspec import Struct
 
-from app.adapters.db.engine import Transactions, open_engine
+from app.adapters.db.engine import open_engine
 from app.adapters.db.migrate import ensure_schema
 from app.adapters.db.platform import SqlPlatform
 from app.adapters.db.store import SqlDatabase
@@ -49,11 +49,6 @@ class Service(Struct, frozen=True, kw_only=True):
     tenancies: Tenancies
     key_maker: KeyMaker
     passwords: Passwords
-    transactions: Transactions
-
-    async def close(self) -> None:
-        """Close the database."""
-        await self.transactions.close()
 
 
 @asynccontextmanager
@@ -64,29 +59,31 @@ async def open_service(
     entropy: Entropy | None = None,
     passwords: Passwords | None = None,
 ) -> AsyncIterator[Service]:
-    """Open the database and everything that needs it; the schema must be current (`ensure_schema`)."""
+    """Open the database and everything that needs it.
+
+    Raises `Refusal` where its schema is not current or it needs a master key that was not given.
+    """
     clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
     await ensure_schema(settings.database_url, embedded=settings.database.url is None)
     vaults = Vaults(MasterKeys(load_master_keys(settings, entropy), entropy), entropy)
     transactions = await open_engine(settings.database_url)
-    database = SqlDatabase(transactions, vaults)
-    service = Service(
-        settings=settings,
-        clock=clock,
-        entropy=entropy,
-        platform=SqlPlatform(transactions, vaults, entropy),
-        database=database,
-        tenancies=SqlTenancies(
-            transactions, vaults, database=database, clock=clock, entropy=entropy, public_url=settings.public_url
-        ),
-        key_maker=SoftwareKeyMaker(entropy),
-        passwords=passwords or Argon2Passwords(entropy),
-        transactions=transactions,
-    )
     try:
-        yield service
+        await transactions.read(vaults.check_master_keys)
+        database = SqlDatabase(transactions, vaults)
+        yield Service(
+            settings=settings,
+            clock=clock,
+            entropy=entropy,
+            platform=SqlPlatform(transactions, vaults, entropy),
+            database=database,
+            tenancies=SqlTenancies(
+                transactions, vaults, database=database, clock=clock, entropy=entropy, public_url=settings.public_url
+            ),
+            key_maker=SoftwareKeyMaker(entropy),
+            passwords=passwords or Argon2Passwords(entropy),
+        )
     finally:
-        await service.close()
+        await transactions.close()
 
 
 def build(

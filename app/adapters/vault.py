@@ -53,6 +53,11 @@ class MasterKeys:
         """The identifier of the key that wraps: the first 8 hexadecimal digits of its SHA-256."""
         return next(iter(self._ciphers))
 
+    @property
+    def identifiers(self) -> list[str]:
+        """Of every key, in order."""
+        return list(self._ciphers)
+
     def wrap(self, tenant_id: str, number: int, data_key: bytes) -> WrappedKey:
         """Wrap a data key for storage."""
         nonce = self._entropy.octets(_NONCE)

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import (
-    JSON,
-    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -20,12 +18,12 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
-    String,
     Table,
     UniqueConstraint,
 )
 
-from app.adapters.db.checks import DATABASE_NOW, base64url_43, one_of, pkce_pair, scope_tokens, sha256_digest
+from app.adapters.db.checks import base64url_43, one_of, pkce_pair, scope_tokens, sha256_digest
+from app.adapters.db.columns import digest, json, of_grant, of_tenant, sealed, tenant_column, text, time, updated_at
 from app.interaction.machine import Status
 
 metadata: Final = MetaData(
@@ -39,61 +37,17 @@ metadata: Final = MetaData(
 )
 
 
-def _tenant() -> Column[str]:
-    return Column("tenant_id", String(32), nullable=False)
-
-
-def _text(name: str, length: int | None = None, *, nullable: bool = False) -> Column[str]:
-    """Make a text column; what comes from a wallet has no length here: its limits are the endpoints'."""
-    return Column(name, String(length), nullable=nullable)
-
-
-def _digest(name: str, *, nullable: bool = False) -> Column[bytes]:
-    return Column(name, LargeBinary(32), nullable=nullable)
-
-
-def _time(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=nullable)
-
-
-def _sealed(name: str, row_id: str, *versions: str, nullable: bool = False) -> Column[bytes]:
-    """Make a column of sealed values, each bound to its row by the column `row_id`.
-
-    `versions` name further columns it is bound to: whoever changes one seals the value anew, and an older value put
-    back does not open.
-    """
-    return Column(name, LargeBinary, nullable=nullable, info={"row_id": (row_id, *versions)})
-
-
-def _json(name: str) -> Column[Any]:
-    return Column(name, JSON, nullable=False)
-
-
-def _updated_at() -> Column[int]:
-    return Column("updated_at", BigInteger, nullable=False, server_default=DATABASE_NOW)
-
-
-def _of_tenant() -> ForeignKeyConstraint:
-    # Only what is written rarely points at the tenant's row: on PostgreSQL every insert with this key locks it.
-    return ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"])
-
-
-def _of_grant(**how: Any) -> ForeignKeyConstraint:
-    columns = ["tenant_id", "grant_id"]
-    return ForeignKeyConstraint(columns, [f"grants.{column}" for column in columns], ondelete="CASCADE", **how)
-
-
 tenants: Final = Table(
     "tenants",
     metadata,
-    _tenant(),
-    _text("slug", 63),
-    _text("origin", 260, nullable=True),
-    _text("status", 16),
+    tenant_column(),
+    text("slug", 63),
+    text("origin", 260, nullable=True),
+    text("status", 16),
     Column("revision", Integer, nullable=False),
     Column("keys_version", Integer, nullable=False),
-    _time("created_at"),
-    _time("deleted_at", nullable=True),
+    time("created_at"),
+    time("deleted_at", nullable=True),
     PrimaryKeyConstraint("tenant_id"),
     UniqueConstraint("slug"),
     UniqueConstraint("origin"),
@@ -103,42 +57,42 @@ tenants: Final = Table(
 data_keys: Final = Table(
     "data_keys",
     metadata,
-    _tenant(),
+    tenant_column(),
     Column("key_number", Integer, nullable=False),
-    _text("master_key_id", 8),
+    text("master_key_id", 8),
     Column("wrapped", LargeBinary, nullable=False),
-    _time("created_at"),
+    time("created_at"),
     PrimaryKeyConstraint("tenant_id", "key_number"),
-    _of_tenant(),
+    of_tenant(),
 )
 
 document_revisions: Final = Table(
     "document_revisions",
     metadata,
-    _tenant(),
+    tenant_column(),
     Column("revision", Integer, nullable=False),
-    _digest("fingerprint"),
-    _sealed("document", "revision"),
-    _time("created_at"),
+    digest("fingerprint"),
+    sealed("document", "revision"),
+    time("created_at"),
     PrimaryKeyConstraint("tenant_id", "revision"),
-    _of_tenant(),
+    of_tenant(),
 )
 
 signing_keys: Final = Table(
     "signing_keys",
     metadata,
-    _tenant(),
-    _text("key_id", 64),
-    _text("purpose", 32),
-    _text("algorithm", 16),
-    _json("public_jwk"),
-    _sealed("private_key", "key_id"),
-    _json("certificate_chain"),
-    _text("origin", 16),
-    _time("created_at"),
-    _time("retired_at", nullable=True),
+    tenant_column(),
+    text("key_id", 64),
+    text("purpose", 32),
+    text("algorithm", 16),
+    json("public_jwk"),
+    sealed("private_key", "key_id"),
+    json("certificate_chain"),
+    text("origin", 16),
+    time("created_at"),
+    time("retired_at", nullable=True),
     PrimaryKeyConstraint("tenant_id", "key_id"),
-    _of_tenant(),
+    of_tenant(),
     one_of("purpose", ["access_token", "credential", "development_ca"]),
     one_of("origin", ["generated", "development", "imported"]),
 )
@@ -146,35 +100,35 @@ signing_keys: Final = Table(
 clients: Final = Table(
     "clients",
     metadata,
-    _tenant(),
-    _text("client_id", 255),
-    _json("registration"),
+    tenant_column(),
+    text("client_id", 255),
+    json("registration"),
     PrimaryKeyConstraint("tenant_id", "client_id"),
-    _of_tenant(),
+    of_tenant(),
 )
 
 users: Final = Table(
     "users",
     metadata,
-    _tenant(),
-    _text("user_id", 32),
-    _digest("username_index"),
+    tenant_column(),
+    text("user_id", 32),
+    digest("username_index"),
     Column("active", Boolean, nullable=False),
     Column("has_demo_hint", Boolean, nullable=False),
-    _sealed("person", "user_id"),
+    sealed("person", "user_id"),
     PrimaryKeyConstraint("tenant_id", "user_id"),
     UniqueConstraint("tenant_id", "username_index"),
-    _of_tenant(),
+    of_tenant(),
     Index(None, "tenant_id", "has_demo_hint"),
 )
 
 login_attempts: Final = Table(
     "login_attempts",
     metadata,
-    _tenant(),
-    _digest("username_index"),
+    tenant_column(),
+    digest("username_index"),
     Column("attempts", Integer, nullable=False),
-    _time("expires_at"),
+    time("expires_at"),
     PrimaryKeyConstraint("tenant_id", "username_index"),
     Index(None, "expires_at"),
 )
@@ -182,32 +136,32 @@ login_attempts: Final = Table(
 sessions: Final = Table(
     "sessions",
     metadata,
-    _tenant(),
-    _text("session_id", 32),
-    _text("dialect", 16),
-    _text("client_id"),
-    _text("redirect_uri", nullable=True),
-    _text("scope", nullable=True),
-    _sealed("state", "session_id", nullable=True),
-    _digest("issuer_state_digest", nullable=True),
-    _text("code_challenge", 43, nullable=True),
-    _text("code_challenge_method", 8, nullable=True),
-    _sealed("authorization_details", "session_id", nullable=True),
-    _json("interaction_types_supported"),
-    _text("dpop_jkt", 43, nullable=True),
-    _text("instance_jkt", 43, nullable=True),
-    _text("status", 32),
-    _digest("auth_session_digest", nullable=True),
-    _digest("request_uri_digest", nullable=True),
-    _time("request_uri_expires_at", nullable=True),
-    _sealed("presentation_data", "session_id", nullable=True),
-    _sealed("plan", "session_id"),
+    tenant_column(),
+    text("session_id", 32),
+    text("dialect", 16),
+    text("client_id"),
+    text("redirect_uri", nullable=True),
+    text("scope", nullable=True),
+    sealed("state", "session_id", nullable=True),
+    digest("issuer_state_digest", nullable=True),
+    text("code_challenge", 43, nullable=True),
+    text("code_challenge_method", 8, nullable=True),
+    sealed("authorization_details", "session_id", nullable=True),
+    json("interaction_types_supported"),
+    text("dpop_jkt", 43, nullable=True),
+    text("instance_jkt", 43, nullable=True),
+    text("status", 32),
+    digest("auth_session_digest", nullable=True),
+    digest("request_uri_digest", nullable=True),
+    time("request_uri_expires_at", nullable=True),
+    sealed("presentation_data", "session_id", nullable=True),
+    sealed("plan", "session_id"),
     Column("step_index", Integer, nullable=False),
     # M-13: what an earlier step left behind does not open at a later one, though it is of the same row.
-    _sealed("completed_steps", "session_id", "step_index"),
-    _time("created_at"),
-    _time("expires_at"),
-    _updated_at(),
+    sealed("completed_steps", "session_id", "step_index"),
+    time("created_at"),
+    time("expires_at"),
+    updated_at(),
     PrimaryKeyConstraint("tenant_id", "session_id"),
     UniqueConstraint("tenant_id", "request_uri_digest"),
     UniqueConstraint("tenant_id", "auth_session_digest"),
@@ -223,15 +177,15 @@ sessions: Final = Table(
 browser_flows: Final = Table(
     "browser_flows",
     metadata,
-    _tenant(),
-    _text("flow_id", 32),
-    _text("session_id", 32),
-    _digest("cookie_digest"),
+    tenant_column(),
+    text("flow_id", 32),
+    text("session_id", 32),
+    digest("cookie_digest"),
     Column("step_index", Integer, nullable=False),
-    _text("user_id", 32, nullable=True),
-    _sealed("results", "flow_id", "step_index"),  # M-13, as above
-    _time("created_at"),
-    _time("expires_at"),
+    text("user_id", 32, nullable=True),
+    sealed("results", "flow_id", "step_index"),  # M-13, as above
+    time("created_at"),
+    time("expires_at"),
     PrimaryKeyConstraint("tenant_id", "flow_id"),
     UniqueConstraint("tenant_id", "cookie_digest"),
     ForeignKeyConstraint(
@@ -244,17 +198,17 @@ browser_flows: Final = Table(
 grants: Final = Table(
     "grants",
     metadata,
-    _tenant(),
-    _text("grant_id", 32),
-    _text("client_id"),
-    _text("user_id", 32, nullable=True),
-    _text("dpop_jkt", 43, nullable=True),
-    _sealed("authorization", "grant_id", nullable=True),
+    tenant_column(),
+    text("grant_id", 32),
+    text("client_id"),
+    text("user_id", 32, nullable=True),
+    text("dpop_jkt", 43, nullable=True),
+    sealed("authorization", "grant_id", nullable=True),
     Column("credentials_issued", Integer, nullable=False),
     Column("credentials_allowed", Integer, nullable=False),
-    _time("created_at"),
-    _time("expires_at"),
-    _time("revoked_at", nullable=True),
+    time("created_at"),
+    time("expires_at"),
+    time("revoked_at", nullable=True),
     PrimaryKeyConstraint("tenant_id", "grant_id"),
     Index(None, "expires_at"),
     CheckConstraint("credentials_issued BETWEEN 0 AND credentials_allowed", name="quota"),
@@ -265,29 +219,29 @@ grants: Final = Table(
 authorization_codes: Final = Table(
     "authorization_codes",
     metadata,
-    _tenant(),
-    _digest("code_digest"),
-    _text("code_id", 32),
-    _text("session_id", 32),
-    _text("client_id"),
-    _text("redirect_uri", nullable=True),
-    _text("delivered", 16),
-    _text("scope", nullable=True),
-    _text("code_challenge", 43, nullable=True),
-    _text("code_challenge_method", 8, nullable=True),
-    _text("dpop_jkt", 43, nullable=True),
-    _text("user_id", 32, nullable=True),
-    _sealed("authorization", "code_id", nullable=True),
-    _time("issued_at"),
-    _time("expires_at"),
-    _time("used_at", nullable=True),
-    _text("grant_id", 32, nullable=True),
-    _json("diagnostics"),
-    _updated_at(),
+    tenant_column(),
+    digest("code_digest"),
+    text("code_id", 32),
+    text("session_id", 32),
+    text("client_id"),
+    text("redirect_uri", nullable=True),
+    text("delivered", 16),
+    text("scope", nullable=True),
+    text("code_challenge", 43, nullable=True),
+    text("code_challenge_method", 8, nullable=True),
+    text("dpop_jkt", 43, nullable=True),
+    text("user_id", 32, nullable=True),
+    sealed("authorization", "code_id", nullable=True),
+    time("issued_at"),
+    time("expires_at"),
+    time("used_at", nullable=True),
+    text("grant_id", 32, nullable=True),
+    json("diagnostics"),
+    updated_at(),
     PrimaryKeyConstraint("tenant_id", "code_digest"),
     UniqueConstraint("tenant_id", "code_id"),
     # Deferred: the code is claimed before the grant is written, in one transaction.
-    _of_grant(deferrable=True, initially="DEFERRED"),
+    of_grant(deferrable=True, initially="DEFERRED"),
     Index(None, "tenant_id", "grant_id"),
     Index(None, "expires_at"),
     CheckConstraint("expires_at > issued_at AND expires_at - issued_at <= 600", name="lifetime"),
@@ -303,13 +257,13 @@ authorization_codes: Final = Table(
 access_tokens: Final = Table(
     "access_tokens",
     metadata,
-    _tenant(),
-    _text("token_id", 64),
-    _text("grant_id", 32),
-    _time("issued_at"),
-    _time("expires_at"),
+    tenant_column(),
+    text("token_id", 64),
+    text("grant_id", 32),
+    time("issued_at"),
+    time("expires_at"),
     PrimaryKeyConstraint("tenant_id", "token_id"),
-    _of_grant(),
+    of_grant(),
     Index(None, "tenant_id", "grant_id"),
     Index(None, "expires_at"),
 )
@@ -317,14 +271,14 @@ access_tokens: Final = Table(
 issuances: Final = Table(
     "issuances",
     metadata,
-    _tenant(),
-    _text("issuance_id", 32),
-    _text("grant_id", 32),
-    _text("configuration_id", 64),
-    _text("holder_jkt", 43),
-    _time("issued_at"),
+    tenant_column(),
+    text("issuance_id", 32),
+    text("grant_id", 32),
+    text("configuration_id", 64),
+    text("holder_jkt", 43),
+    time("issued_at"),
     PrimaryKeyConstraint("tenant_id", "issuance_id"),
-    _of_grant(),
+    of_grant(),
     Index(None, "tenant_id", "grant_id"),
     *base64url_43("holder_jkt"),
 )
@@ -332,10 +286,10 @@ issuances: Final = Table(
 spent_values: Final = Table(
     "spent_values",
     metadata,
-    _tenant(),
-    _text("kind", 16),
-    _digest("digest"),
-    _time("expires_at"),
+    tenant_column(),
+    text("kind", 16),
+    digest("digest"),
+    time("expires_at"),
     PrimaryKeyConstraint("tenant_id", "kind", "digest"),
     Index(None, "expires_at"),
 )
@@ -343,12 +297,12 @@ spent_values: Final = Table(
 audit_events: Final = Table(
     "audit_events",
     metadata,
-    _tenant(),
-    _text("event_id", 32),
-    _time("occurred_at"),
-    _text("kind", 64),
-    _text("subject", 255),
-    _json("detail"),
+    tenant_column(),
+    text("event_id", 32),
+    time("occurred_at"),
+    text("kind", 64),
+    text("subject", 255),
+    json("detail"),
     PrimaryKeyConstraint("tenant_id", "event_id"),
     Index(None, "tenant_id", "occurred_at"),
 )
@@ -360,5 +314,5 @@ SEALED: Final[list[Column[bytes]]] = [
 
 
 def place(column: Column[bytes], row: Mapping[Any, Any]) -> tuple[str, str, str]:
-    """Return what a sealed value is bound to: table, column, and the row by the columns that `_sealed` named."""
+    """Return what a sealed value is bound to: table, column, and the row by the columns that `sealed` named."""
     return str(column.table.name), str(column.name), "/".join(str(row[name]) for name in column.info["row_id"])

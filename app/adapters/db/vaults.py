@@ -20,6 +20,7 @@ _KEYS_CHANGED: Final = (
     .where(tenants.c.tenant_id == bindparam("of_tenant"), tenants.c.status != "deleted")
     .values(keys_version=tenants.c.keys_version + 1)
 )
+_WRAPPED_BY: Final = select(data_keys.c.master_key_id).distinct().order_by(data_keys.c.master_key_id)
 _WRAPPED_BY_ANOTHER: Final = select(data_keys).where(data_keys.c.master_key_id != bindparam("first"))
 _REWRAP: Final = (
     update(data_keys)
@@ -68,6 +69,17 @@ class Vaults:
             },
         )
         return number
+
+    def check_master_keys(self, connection: Connection) -> None:
+        """Refuse to work on a database of which a master key was not given: a lost one, or another database's."""
+        given = self._master_keys.identifiers
+        missing = [row.master_key_id for row in connection.execute(_WRAPPED_BY) if row.master_key_id not in given]
+        if missing:
+            raise Refusal(
+                "master_key",
+                "The master key cannot be used.",
+                reason=f"The database needs master key {', '.join(missing)}; given: {', '.join(given)}. Put it back.",
+            )
 
     def rewrap(self, connection: Connection) -> int:
         """Wrap by the first master key what another wraps; return how many data keys. The data keys stay the same."""
