@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import update
 
 from app.adapters.db.tables import tenants
-from app.main import Service
 from app.provisioning import delete_tenant
 from tests.http.told import told
 from tests.support.documents import OTHER_SLUG
 from tests.support.raw_http import exchange, request
 from tests.support.raw_wallet import Browser, RawWallet, error_of
+from tests.support.served import change
 from tests.support.server import RunningServer
 
 ENDPOINTS = [
@@ -87,11 +87,7 @@ def test_metadata_names_the_tenant_that_was_asked_for(server: RunningServer, wal
 
 
 def suspend(server: RunningServer) -> None:
-    async def change(service: Service) -> None:
-        statement = update(tenants).where(tenants.c.slug == "pid-provider").values(status="suspended")
-        await service.transactions.write(lambda connection: connection.execute(statement))
-
-    server.beside(change)
+    change(server, update(tenants).where(tenants.c.slug == "pid-provider").values(status="suspended"))
 
 
 def delete(server: RunningServer) -> None:
@@ -147,10 +143,5 @@ def test_what_was_given_out_before_a_pause_works_after_it(own_server: RunningSer
         token = wallet.access_token()
         suspend(own_server)
         assert error_of(wallet.exchange("x"))[0] == 404
-
-        async def resume(service: Service) -> None:
-            statement = update(tenants).values(status="active")
-            await service.transactions.write(lambda connection: connection.execute(statement))
-
-        own_server.beside(resume)
+        change(own_server, update(tenants).values(status="active"))
         assert wallet.credential(token).status_code == 200
