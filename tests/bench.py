@@ -7,7 +7,6 @@ machine's cores. Run by `scripts/bench`.
 
 import argparse
 import asyncio
-import os
 import statistics
 import sys
 import tempfile
@@ -15,11 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from app.adapters.db.migrate import upgrade
 from tests.support.codes import insert_codes
 from tests.support.documents import document
 from tests.support.fakes import RunningClock
+from tests.support.postgres import start_or_skip
 from tests.support.raw_wallet import RawWallet
 from tests.support.server import RunningServer, free_port, serving_process, settings_for
 
@@ -86,8 +87,10 @@ def main() -> None:
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         databases = {"SQLite": f"sqlite:///{folder}/vestibule.db"}
-        if url := os.environ.get("VESTIBULE_TEST_POSTGRES_URL"):
-            databases["PostgreSQL"] = url
+        try:
+            databases["PostgreSQL"] = asyncio.run(start_or_skip().create_database())
+        except pytest.skip.Exception as missing:
+            print(missing, file=sys.stderr)
         for name, url in databases.items():
             print(f"measuring {name}: {options.rounds} rounds of {options.journeys} journeys", file=sys.stderr)
             port = free_port()
