@@ -51,7 +51,7 @@ def test_no_registry_and_no_machine_is_named() -> None:
     assert foreign_names(tracked()) == []
 
 
-@pytest.mark.parametrize("text", ["https://pypi." + "org/simple", "cd /wo" + "rk/main", "see ../sha" + "red/x.md"])
+@pytest.mark.parametrize("text", ["https://py" + "pi.org/simple", "cd /wo" + "rk/main", "see ../sha" + "red/x.md"])
 def test_a_planted_name_is_caught(tmp_path: Path, text: str) -> None:
     file = tmp_path / "planted"
     file.write_text(f"first line\n{text}\n", encoding="utf-8")
