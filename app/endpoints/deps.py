@@ -17,6 +17,7 @@ from app.protocol.client_auth import AuthenticatedClient, authenticate, sent_cli
 from app.protocol.dpop import DpopProof, judge_dpop_proof
 from app.protocol.nonce import NonceFamily
 from app.protocol.refusal import Refusal
+from app.protocol.resource import check_key, check_scheme, read_authorization
 from app.protocol.token import VerifiedAccessToken, verify_access_token
 from app.tenancy import Tenancies, Tenancy
 
@@ -75,14 +76,12 @@ class PresentedToken(VerifiedAccessToken, frozen=True, kw_only=True):
 
 async def provide_access_token(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> PresentedToken:
     """Verify the access token of a request to the credential issuer (CR-02). Raises `Refusal`."""
-    scheme, text = _authorization(request)
+    scheme, text = read_authorization(request.headers.get("authorization"))
     verified = verify_access_token(
         text, issuer=tenancy.issuer, keys=tenancy.keys.access_token_keys, now=tenancy.clock.now()
     )
     request.scope["state"]["record"].client = verified.client_id
-    # RFC 9449 §7.2 (DP-22, DP-23, D-06): a bound token is never a bearer token, nor the other way round.
-    if (scheme == "dpop") != (verified.jkt is not None):
-        raise Refusal("invalid_token", "The access token needs another scheme.", reason="scheme mismatch")
+    check_scheme(scheme, verified, dpop=tenancy.document.dpop)
     return PresentedToken(token_id=verified.token_id, client_id=verified.client_id, jkt=verified.jkt, text=text)
 
 
@@ -91,16 +90,9 @@ async def provide_token_proof(
 ) -> DpopProof | None:
     """Verify the proof that goes with a DPoP-bound access token (RFC 9449 §7.1); None for a bearer token."""
     if access_token.jkt is None:
-        # C-29: a tenant that has become stricter meant it for the tokens that are out, too.
-        if tenancy.document.dpop.tokens == "required":
-            raise Refusal("invalid_token", "The access token is not valid here.", reason="bearer token, DPoP required")
         return None
     proof = _judge_proof(request, tenancy, family="dpop_resource", access_token=access_token.text)
-    if proof is None:
-        raise Refusal("invalid_dpop_proof", "A DPoP proof is required.")
-    # RFC 9449 §7.1 (DP-17)
-    if proof.jkt != access_token.jkt:
-        raise Refusal("invalid_token", "The access token is bound to another key.", reason="jkt mismatch")
+    check_key(access_token, proof)
     return proof
 
 
@@ -109,18 +101,6 @@ async def provide_json_object(
 ) -> dict[str, Any]:
     """Read the JSON object of a request whose token and proof hold."""
     return await read_json_object(request)
-
-
-def _authorization(request: HttpRequest) -> tuple[str, str]:
-    """Return scheme (lower case) and token of the Authorization header; other places do not count (CR-03, C-25)."""
-    header = request.headers.get("authorization")
-    if header is None:
-        raise Refusal("missing_token")
-    scheme, _, text = header.partition(" ")
-    if scheme.lower() not in ("dpop", "bearer") or not text or "," in text:
-        # RFC 9449 §7.2 (DP-25) as far as one header can carry two credentials.
-        raise Refusal("two_tokens" if "," in text else "invalid_token", "The Authorization header is malformed.")
-    return scheme.lower(), text
 
 
 def _judge_proof(

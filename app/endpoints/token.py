@@ -22,6 +22,7 @@ from app.protocol.token import (
     ACCESS_TOKEN_TYPE,
     access_token_claims,
     check_grant_type,
+    check_sender_constraint,
     code_refused,
     judge_code,
     sent_code,
@@ -56,9 +57,7 @@ async def token(
     check_grant_type(form)
     check_resource(form, issuer=tenancy.issuer)
     code_digest = digest(sent_code(form))
-    # RFC 9449 §5.2 (DP-21)
-    if proof is None and tenancy.document.dpop.tokens == "required":
-        raise Refusal("invalid_dpop_proof", "A DPoP proof is required.")
+    check_sender_constraint(proof, dpop=tenancy.document.dpop)
     now = tenancy.clock.now()
 
     def exchange(store: TenantStore) -> Exchanged | None:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, Protocol
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from msgspec import Struct
 
+from app.document.model import Dpop
 from app.protocol import claims, jose, pkce
 from app.protocol.client_auth import AuthenticatedClient
 from app.protocol.dpop import DpopProof
@@ -70,6 +71,12 @@ def sent_code(form: Mapping[str, str]) -> str:
     if code := form.get("code"):
         return code
     raise Refusal("invalid_request", "code is missing.")
+
+
+def check_sender_constraint(proof: DpopProof | None, *, dpop: Dpop) -> None:
+    """Refuse a token without a key to bind it to, where the tenant demands one (RFC 9449 §5.2, DP-21)."""
+    if proof is None and dpop.tokens == "required":
+        raise Refusal("invalid_dpop_proof", "A DPoP proof is required.")
 
 
 def judge_code(

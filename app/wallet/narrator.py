@@ -62,10 +62,6 @@ class Narrator:
             for detail in trace_lines(exchange):
                 self._write(f"      {detail}")
 
-    def say(self, text: str = "") -> None:
-        """Print a sentence of the wallet's own."""
-        self._write(text)
-
     def _meaning(self, exchange: Exchange) -> str:
         error = exchange.error()
         if error is None:
