@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Final, cast
 
 import structlog
 from litestar import Litestar, Router
@@ -24,17 +24,20 @@ from app.adapters.system import SystemClock, SystemEntropy
 from app.adapters.vault import MasterKeys, SealBroken
 from app.document.model import ConfirmStep, LoginStep
 from app.document.unsafe import unsafe_choices
-from app.endpoints import authorize, credential, health, jwks, metadata, nonce, par, static, token
+from app.endpoints import authorize, credential, health, interactive, jwks, metadata, nonce, par, static, token
 from app.endpoints.boundary import Boundary
 from app.endpoints.deps import DEPENDENCIES, RESOURCE_DEPENDENCIES
 from app.endpoints.errors import EXCEPTION_HANDLERS
+from app.formats.sd_jwt_vc_verification import verify_presentation
 from app.interaction.browser import BrowserLeg
-from app.jobs.expire import expiring
+from app.interaction.follow_up import FollowUps
+from app.jobs.schedule import running_jobs
 from app.ports import Clock, Database, Entropy, KeyMaker, Passwords, Platform
 from app.settings import Settings
 from app.steps import WebSteps
 from app.steps.confirm import Confirm
 from app.steps.login import Login
+from app.steps.presentation import PresentationVerifiers
 from app.tenancy import Tenancies
 
 
@@ -95,6 +98,7 @@ def build(
 ) -> Litestar:
     """Return the service as an application; its database is opened when it starts. Overrides are for tests."""
     opened: list[Service] = []
+    follow_ups = FollowUps(_PRESENTATION_VERIFIERS)
 
     def service() -> Service:
         return opened[-1]
@@ -104,7 +108,7 @@ def build(
         async with open_service(settings, clock=clock, entropy=entropy, passwords=passwords) as opening:
             opened.append(opening)
             await _name_unsafe_choices(opening)
-            async with expiring(opening.platform, opening.clock, structlog.get_logger("jobs")):
+            async with running_jobs(opening.platform, opening.clock, structlog.get_logger("jobs")):
                 yield
 
     app = Litestar(
@@ -115,6 +119,7 @@ def build(
         dependencies={
             "tenancies": Provide(lambda: service().tenancies, sync_to_thread=False),
             "platform": Provide(lambda: service().platform, sync_to_thread=False),
+            "follow_ups": Provide(lambda: follow_ups, sync_to_thread=False),
             "browser_leg": Provide(lambda: BrowserLeg(_web_steps(service())), sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
@@ -155,6 +160,7 @@ def _wallet_facing() -> list[Router]:
                 metadata.credential_issuer,
                 jwks.jwks,
                 par.pushed_authorization_request,
+                interactive.interactive_authorization,
                 authorize.authorize,
                 authorize.answer,
                 token.token,
@@ -163,6 +169,10 @@ def _wallet_facing() -> list[Router]:
         ),
         Router("/", dependencies=RESOURCE_DEPENDENCIES, route_handlers=[credential.credential]),
     ]
+
+
+_PRESENTATION_VERIFIERS: Final[PresentationVerifiers] = {"dc+sd-jwt": verify_presentation}
+"""The registry of credential formats that can be presented."""
 
 
 def _web_steps(service: Service) -> WebSteps:

@@ -8,11 +8,18 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from app.interaction.evidence import Evidence
 from app.interaction.machine import Status
-from app.interaction.plan import ClaimValue, Plan
+from app.interaction.plan import ClaimValue, HolderBinding, Plan
 
 SpentKind = Literal["dpop_jti", "c_nonce", "issuer_state"]
 KeyPurpose = Literal["access_token", "credential", "development_ca"]
+
+
+class PresentationData(Struct, frozen=True):
+    """What the presentation a session waits for must answer."""
+
+    nonce: str
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -36,10 +43,13 @@ class Session(Struct, frozen=True, kw_only=True):
     auth_session_digest: bytes | None = None
     request_uri_digest: bytes | None
     request_uri_expires_at: int | None
-    presentation_data: dict[str, Any] | None = None
+    presentation_data: PresentationData | None = None
+    """Set while the session waits for a presentation or judges one."""
     plan: Plan
     step_index: int = 0
-    completed_steps: dict[str, Any] = {}
+    completed_steps: Evidence = Evidence()
+    attempts: int = 0
+    """Follow-ups that could not be read."""
     created_at: int
     expires_at: int
 
@@ -57,6 +67,18 @@ class BrowserFlow(Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
+class RepeatableAnswer(Struct, frozen=True, kw_only=True):
+    """The answer to the follow-up that was accepted last, for a wallet that did not receive it."""
+
+    handle_digest: bytes
+    """Of the `auth_session` the follow-up presented; it is superseded by now."""
+    session_id: str
+    body_digest: bytes
+    sealed: bytes
+    """By a key derived from the presented `auth_session`, which is not kept: see `app.interaction.repetition`."""
+    expires_at: int
+
+
 class GrantedCredential(Struct, frozen=True, kw_only=True):
     """One credential a grant allows, with the values it will carry."""
 
@@ -64,6 +86,8 @@ class GrantedCredential(Struct, frozen=True, kw_only=True):
     credential_identifier: str | None
     """Set iff the wallet asked by `authorization_details`; then the only name the credential can be asked by."""
     claims: list[ClaimValue]
+    holder_binding: HolderBinding | None = None
+    """None where nothing was presented."""
 
 
 class Authorization(Struct, frozen=True, kw_only=True):

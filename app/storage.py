@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from app.document.model import Client, TenantDocument
-from app.interaction.machine import Status
 from app.records import (
     AccessToken,
     AuditEvent,
@@ -16,6 +15,7 @@ from app.records import (
     BrowserFlow,
     Grant,
     Issuance,
+    RepeatableAnswer,
     Resealed,
     SealedValue,
     Session,
@@ -38,22 +38,40 @@ class Sessions(Protocol):
         ...
 
     def by_id(self, session_id: str) -> Session | None:
-        """Return a session."""
+        """Return a session, whatever its status."""
         ...
 
-    def advance(
-        self,
-        session: Session,
-        *,
-        status: Status,
-        step_index: int,
-        completed_steps: Mapping[str, Any],
-        now: int,
-    ) -> bool:
-        """Move a session on, guarded by the status and step index it was judged with and by its expiry.
+    def by_auth_session(self, digest: bytes) -> Session | None:
+        """Return the session whose current `auth_session` this is, whatever its status."""
+        ...
 
-        False: somebody else moved it, or it expired; nothing was written.
+    def advance(self, judged: Session, moved: Session, *, now: int) -> bool:
+        """Move a session on: from how it was judged to how it becomes.
+
+        Writes `status`, `auth_session_digest`, `request_uri_digest`, `request_uri_expires_at`, `presentation_data`,
+        `step_index`, `completed_steps`; guarded by the judged `status`, `step_index` and `auth_session_digest` and by
+        expiry. False: somebody else moved it, or it expired; nothing was written.
         """
+        ...
+
+    def count_attempt(self, judged: Session) -> int | None:
+        """Count a follow-up that could not be read; return how many there were, None where the session moved on."""
+        ...
+
+
+class RepeatableAnswers(Protocol):
+    """Answers kept for wallets that did not receive them."""
+
+    def keep(self, answer: RepeatableAnswer) -> None:
+        """Keep an answer, and forget the session's earlier one: a follow-up after it shows that it was received."""
+        ...
+
+    def find(self, handle_digest: bytes) -> RepeatableAnswer | None:
+        """Return the answer to a follow-up by the handle it presented, expired ones included."""
+        ...
+
+    def take(self, answer: RepeatableAnswer) -> bool:
+        """Use an answer up; False where it is gone already."""
         ...
 
 
@@ -247,6 +265,11 @@ class TenantStore(Protocol):
         ...
 
     @property
+    def repeatable_answers(self) -> RepeatableAnswers:
+        """Answers kept for wallets that did not receive them."""
+        ...
+
+    @property
     def codes(self) -> AuthorizationCodes:
         """Authorization codes."""
         ...
@@ -333,7 +356,15 @@ class PlatformStore(Protocol):
         ...
 
     def end_timed_out_sessions(self, *, now: int, limit: int) -> int:
-        """Record up to `limit` unfinished sessions past their expiry as `expired`, with an audit event each."""
+        """Record up to `limit` unfinished sessions past their expiry as `expired`, with an audit event each; return how
+        many. Nothing that was shown in them is kept.
+        """
+        ...
+
+    def erase_expired(self, *, now: int, limit: int) -> int:
+        """Erase the claims of codes and grants past their expiry, what browsers found out, and answers kept; return
+        how many rows, up to `limit` per table.
+        """
         ...
 
     def delete_expired(self, *, now: int, limit: int) -> int:

@@ -17,11 +17,12 @@ from app.settings_reader import Loaded, SettingsError, load_settings
 
 COMMANDS: Final[Mapping[str, str]] = {
     "serve": "Run the service.",
-    "tenant": "Apply, validate and show tenant documents.",
+    "tenant": "Validate, apply, compare, show and export tenant documents.",
     "keys": "List, import, export and rotate a tenant's keys.",
     "offer": "Make a credential offer: link and QR code.",
     "wallet": "A small wallet for demonstrations and tests.",
     "db": "Upgrade and check the database.",
+    "jobs": "List the jobs, and run them now.",
     "settings": "Show the settings in effect and where they came from.",
     "dev-cert": "Make a development CA and a server certificate.",
 }

@@ -1,7 +1,6 @@
 """`vestibule keys`: a tenant's keys."""
 
 import asyncio
-import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -54,12 +53,12 @@ def import_key(invocation: Invocation, tenant: str, key_file: Path, chain_file: 
 @click.pass_obj
 def anchor(invocation: Invocation, tenant: str) -> None:
     """Print the certificate of the tenant's development CA, which wallets and verifiers must trust, as PEM."""
-    found = asyncio.run(_keys(invocation.settings, tenant))
-    if any(key.purpose == "credential" and key.origin == "imported" and key.retired_at is None for key in found):
+    from app.provisioning.trust import development_authorities
+
+    authorities = development_authorities(asyncio.run(_keys(invocation.settings, tenant)))
+    if not authorities:
         raise Refusal("no_anchor", "Credentials are signed with an imported key; its authority has the anchor.")
-    for key in found:
-        if key.purpose == "development_ca" and key.retired_at is None:
-            click.echo(ssl.DER_cert_to_PEM_cert(key.certificate_chain[0]), nl=False)
+    click.echo("".join(authorities), nl=False)
 
 
 @keys.command(name="rotate-data")

@@ -1,7 +1,8 @@
-"""`vestibule tenant`: apply, validate and show tenant documents."""
+"""`vestibule tenant`: validate, apply, compare, show and export tenant documents."""
 
 import asyncio
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -10,26 +11,26 @@ import click
 import msgspec
 
 from app.cli import Invocation
+from app.cli.documents import read_documents
 from app.document.model import TenantDocument
-from app.document.problem import Problem
-from app.document.rules import Surroundings
+from app.document.presentation import JwksTrust, TenantTrust, Trust, X509Trust
 from app.document.schema import tenant_schema
-from app.document.source import MAX_OCTETS
-from app.document.validation import validate as validate_document
+from app.document.writer import dump
 from app.records import TenantHead
 from app.settings import Settings
 from app.storage import PlatformStore
 
 T = TypeVar("T")
 
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
+DIFFERENT: Final = 4
+"""Exit code of `diff` where there is a difference; 1 means, as everywhere, that something was refused."""
 
 _SOURCE = click.argument("source", type=click.Path(path_type=Path, exists=True), metavar="FILE|DIR")
 
 
 @click.group
 def tenant() -> None:
-    """Apply, validate and show tenant documents."""
+    """Validate, apply, compare, show and export tenant documents."""
 
 
 @tenant.command
@@ -37,7 +38,7 @@ def tenant() -> None:
 @click.pass_obj
 def validate(invocation: Invocation, source: Path) -> None:
     """Find everything that is wrong with a document, or with all of a folder. Needs no database."""
-    for file, document in _read_all(source, invocation.settings):
+    for file, document in read_documents(source, invocation.settings):
         click.echo(f"{file}: {document.tenant.slug} is valid")
 
 
@@ -48,27 +49,28 @@ def validate(invocation: Invocation, source: Path) -> None:
 def apply(invocation: Invocation, source: Path, *, dry_run: bool) -> None:
     """Make tenants, or change them, from a document or from all of a folder.
 
-    Where any document is wrong, nothing is applied. Applying the same document again changes nothing.
+    Where any document is wrong, nothing is applied. Applying the same document again changes nothing, unless a tenant
+    it trusts has another authority now. Trusted tenants are applied before those that trust them.
     """
-    documents = _read_all(source, invocation.settings)
+    documents = read_documents(source, invocation.settings)
     asyncio.run(_apply(invocation.settings, [document for _, document in documents], dry_run=dry_run))
 
 
 async def _apply(settings: Settings, documents: list[TenantDocument], *, dry_run: bool) -> None:
     from app.main import open_service
-    from app.provisioning import apply_document
+    from app.provisioning.apply import apply_documents
 
     async with open_service(settings) as service:
-        for document in documents:
-            applied = await apply_document(
-                service.platform,
-                service.key_maker,
-                service.passwords,
-                service.clock,
-                service.entropy,
-                document,
-                dry_run=dry_run,
-            )
+        async for applied in apply_documents(
+            service.platform,
+            service.key_maker,
+            service.passwords,
+            service.clock,
+            service.entropy,
+            documents,
+            public_url=settings.public_url,
+            dry_run=dry_run,
+        ):
             if applied.unchanged:
                 click.echo(f"{applied.slug}: unchanged, revision {applied.revision}")
             elif dry_run:
@@ -79,6 +81,36 @@ async def _apply(settings: Settings, documents: list[TenantDocument], *, dry_run
                 )
             for change in applied.changes:
                 click.echo(f"  {change}")
+
+
+@tenant.command
+@_SOURCE
+@click.pass_obj
+def diff(invocation: Invocation, source: Path) -> None:
+    """Show how a document, or all of a folder, differ from what is stored, as a unified diff.
+
+    Passwords are never shown, only whether they are others. Exit codes: 0 no difference, 4 differences.
+    """
+    documents = [document for _, document in read_documents(source, invocation.settings)]
+    if asyncio.run(_diff(invocation.settings, documents)):
+        raise click.exceptions.Exit(DIFFERENT)
+
+
+async def _diff(settings: Settings, documents: list[TenantDocument]) -> bool:
+    from app.main import open_service
+    from app.provisioning.export import difference
+
+    coming = {document.tenant.slug for document in documents}
+    different = False
+    async with open_service(settings) as service:
+        for document in documents:
+            lines = await difference(
+                service.platform, service.passwords, document, public_url=settings.public_url, coming=coming
+            )
+            different = different or bool(lines)
+            for line in lines:
+                click.echo(line)
+    return different
 
 
 @tenant.command(name="list")
@@ -113,15 +145,59 @@ def show(invocation: Invocation, slug: str, *, as_json: bool) -> None:
     click.echo(f"tenant      {head.slug} ({document.tenant.display[0].name}), {head.status}, revision {head.revision}")
     click.echo(f"issuer      {head.origin or f'{invocation.settings.public_url}/{head.slug}'}")
     for name, configuration in document.credentials.items():
-        steps = ", ".join(step.id for step in document.sequences[configuration.sequence].steps)
-        state = "" if configuration.enabled else ", disabled"
-        click.echo(f"credential  {name} ({configuration.format}, {configuration.vct}; steps: {steps}{state})")
+        sequence = document.sequences[configuration.sequence]
+        steps = ", ".join(step.id for step in sequence.steps)
+        binding = f"; holder binding: {sequence.holder_binding}" if sequence.holder_binding else ""
+        state = "" if configuration.enabled else "; disabled"
+        click.echo(f"credential  {name} ({configuration.format}, {configuration.vct}; steps: {steps}{binding}{state})")
+    for name, trust in document.trust.items():
+        click.echo(f"trust       {name} ({_trusted(trust)})")
     for client in document.clients.registered:
         click.echo(f"client      {client.client_id} ({client.name}{'' if client.active else ', inactive'})")
     click.echo(
         f"others      {'accepted' if document.clients.unknown_public else 'refused'} (public clients not listed)"
     )
     click.echo(f"users       {people}")
+
+
+def _trusted(trust: Trust) -> str:
+    match trust:
+        case X509Trust():
+            return f"{len(trust.anchors)} x509 anchors, {len(trust.issuers) if trust.issuers else 'all'} issuers"
+        case JwksTrust():
+            return f"keys of {trust.issuer}"
+        case TenantTrust():
+            return f"tenant {trust.tenant}, {trust.resolved.issuer if trust.resolved else 'not looked up'}"
+
+
+@tenant.command
+@click.argument("slug")
+@click.option("--json", "as_json", is_flag=True, help="As JSON; else as YAML.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A new file, which only its owner can read; else standard output.",
+)
+@click.pass_obj
+def export(invocation: Invocation, slug: str, *, as_json: bool, output: Path | None) -> None:
+    """Write a tenant's document so that it can be applied again.
+
+    It holds personal data: everybody who can sign in, with their claims and the hashes of their passwords.
+    """
+    from app.provisioning.export import export as export_document
+
+    document = asyncio.run(_transact(invocation.settings, lambda store: export_document(store, slug)))
+    tree = msgspec.to_builtins(document)
+    text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n" if as_json else dump(tree)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be made: {error.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
 
 
 @tenant.command
@@ -155,35 +231,3 @@ async def _transact(settings: Settings, work: Callable[[PlatformStore], T]) -> T
 
     async with open_service(settings) as service:
         return await service.platform.transact(work)
-
-
-def _read_all(source: Path, settings: Settings) -> list[tuple[Path, TenantDocument]]:
-    """Read every document, or print what is wrong with all of them and exit with 1."""
-    files = sorted(file for file in source.iterdir() if file.suffix in _SUFFIXES) if source.is_dir() else [source]
-    if not files:
-        raise click.ClickException(f"{source}: there is no document ({', '.join(_SUFFIXES)}) in this folder")
-    surroundings = Surroundings(settings.public_url, settings.demo)
-    documents: list[tuple[Path, TenantDocument]] = []
-    failed = False
-    for file in files:
-        with file.open("rb") as stream:
-            validated = validate_document(stream.read(MAX_OCTETS + 1), surroundings)
-        for problem in validated.problems:
-            click.echo(_line(file, problem), err=True)
-        if validated.document is None:
-            failed = True
-            continue
-        slug = validated.document.tenant.slug
-        for other, document in documents:
-            if document.tenant.slug == slug:
-                click.echo(f"{file}: error at tenant.slug: {other} is the document of {slug} already", err=True)
-                failed = True
-        documents.append((file, validated.document))
-    if failed:
-        raise click.exceptions.Exit(1)
-    return documents
-
-
-def _line(file: Path, problem: Problem) -> str:
-    where = f" at {problem.path}" if problem.path else ""
-    return f"{file}:{problem.line}:{problem.column}: {problem.severity}{where}: {problem.message} — {problem.hint}"

@@ -1,23 +1,20 @@
 """`vestibule wallet`: a small wallet that speaks HTTP only."""
 
-import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 from cryptography.x509 import Certificate
 
 from app.adapters.system import SystemClock, SystemEntropy
-from app.wallet.addresses import is_loopback
+from app.cli.person import person_at
+from app.wallet.answers import Dialect
 from app.wallet.authorization import By
-from app.wallet.browser import LoopbackListener
 from app.wallet.errors import Misused, WalletError
-from app.wallet.forms import LoginDriver
 from app.wallet.http import Http
-from app.wallet.journey import Person, Wallet
+from app.wallet.journey import Choices, HolderKey, Via, Wallet
 from app.wallet.keys import WalletKey
 from app.wallet.narrator import Narrator, claim_rows, jwt_lines, printable, table
 from app.wallet.offer import CredentialOffer, is_offer, read_offer
@@ -59,8 +56,31 @@ def wallet() -> None:
 @click.option("--client-id", default="demo-wallet", show_default=True, help="Who the wallet says it is.")
 @click.option("--redirect-uri", help="Where the web page sends back to; else a loopback listener of the wallet's own.")
 @click.option("--login", metavar="USER:PASSWORD", help="Sign in and agree by itself, for demonstrations.")
+@click.option("--agree", is_flag=True, help="Agree on web pages by itself, without signing in.")
 @click.option("--print-url", is_flag=True, help="Print the web page's address; do not open a browser.")
+@click.option("--yes", is_flag=True, help="Present what is asked for without asking.")
+@click.option(
+    "--present", metavar="ID", multiple=True, help="Present this credential only, or these; else the newest that fits."
+)
 @click.option("--by", type=click.Choice(["scope", "details"]), default="scope", help="Ask by scope or by details.")
+@click.option(
+    "--via",
+    type=click.Choice(["par", "interactive"]),
+    help="Where to ask for authorization; else interactively wherever the server has an endpoint for it.",
+)
+@click.option(
+    "--dialect",
+    type=click.Choice(["urn", "bare"]),
+    default="urn",
+    show_default=True,
+    help="How interaction types are spelled: as URNs, or as earlier drafts did.",
+)
+@click.option(
+    "--holder-key",
+    type=click.Choice(["same", "new"]),
+    help="Bind to the key that was presented, or to a new one; else the same if something was presented, for issuers"
+    " may demand it. Whoever sees two credentials of one key knows that they belong together.",
+)
 @click.option("--ca", type=_File, help="PEM file with the authority of the server's TLS certificate.")
 @_trust
 @_trace
@@ -71,8 +91,14 @@ def get(
     client_id: str,
     redirect_uri: str | None,
     login: str | None,
+    agree: bool,
     print_url: bool,
+    yes: bool,
+    present: Sequence[str],
     by: By,
+    via: Via | None,
+    dialect: Dialect,
+    holder_key: HolderKey | None,
     ca: Path | None,
     trust: Path | None,
     trace: bool,
@@ -82,6 +108,7 @@ def get(
         narrator = Narrator(click.echo, trace=trace)
         http = Http(narrator.exchange, ca_file=ca)
         offer = _offer(target, tuple(configurations), http)
+        choices = Choices(by=by, via=via, dialect=dialect, present=present, holder_key=holder_key)
         holder = Wallet(
             http=http,
             store=Store(folder),
@@ -90,9 +117,9 @@ def get(
             now=_CLOCK.now,
             random=_ENTROPY.octets,
         )
-        browsing = Http(narrator.exchange, ca_file=ca)
-        with _person(redirect_uri, login, browsing, print_url=print_url) as (way_back, person):
-            for stored, verified in holder.get(offer, by=by, redirect_uri=way_back, person=person):
+        browser = Http(narrator.exchange, ca_file=ca) if login or agree else None
+        with person_at(browser, redirect_uri, _CLOCK.now, login=login, print_url=print_url, yes=yes) as person:
+            for stored, verified in holder.get(offer, choices, person):
                 click.echo()
                 _print_credential(stored.configuration_id, verified)
                 click.echo(f"\nkept as {stored.id} in {folder}")
@@ -158,43 +185,6 @@ def _offer(target: str, configurations: tuple[str, ...], http: Http) -> Credenti
     if not configurations:
         return offer
     return CredentialOffer(offer.credential_issuer, configurations, offer.issuer_state, offer.authorization_server)
-
-
-@contextmanager
-def _person(
-    redirect_uri: str | None, login: str | None, browsing: Http, *, print_url: bool
-) -> Iterator[tuple[str, Person]]:
-    """Give the redirect URI and the person: a form driver, a browser and a listener, or one who pastes."""
-    if redirect_uri is not None and not _can_listen(redirect_uri):
-        yield redirect_uri, _driver(login, browsing, redirect_uri) if login else _ask_for_redirect
-        return
-    with LoopbackListener(_CLOCK.now, redirect_uri) as listener:
-
-        def send_to_browser(authorize_url: str) -> str:
-            opened = not print_url and webbrowser.open(authorize_url)
-            click.echo(f"\n  {'Opened' if opened else 'Open'} in a browser: {authorize_url}\n")
-            return listener.wait()
-
-        person = _driver(login, browsing, listener.redirect_uri) if login else send_to_browser
-        yield listener.redirect_uri, person
-
-
-def _can_listen(redirect_uri: str) -> bool:
-    parts = urlsplit(redirect_uri)
-    return parts.scheme == "http" and is_loopback(parts.hostname or "")
-
-
-def _driver(login: str, browsing: Http, redirect_uri: str) -> LoginDriver:
-    username, colon, password = login.partition(":")
-    if not colon:
-        raise Misused("login", "--login is USER:PASSWORD")
-    return LoginDriver(browsing, username, password, redirect_uri)
-
-
-def _ask_for_redirect(authorize_url: str) -> str:
-    click.echo(f"\n  Open in a browser: {authorize_url}\n")
-    answer: str = click.prompt("  The address you were sent to")
-    return answer
 
 
 def _anchors(trust: Path | None) -> list[Certificate] | None:

@@ -1,21 +1,15 @@
-"""What makes sense in the credential configurations of a tenant document: names, claims and their sources."""
+"""What makes sense in the credential configurations of a tenant document: their names and claims.
+
+Where claims come from is `source_rules`.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from app.document.model import (
-    Claim,
-    ConfirmStep,
-    CredentialConfiguration,
-    Display,
-    FromConstant,
-    FromStep,
-    FromUser,
-    LoginStep,
-    Step,
-    TenantDocument,
-)
+from app.document.model import Claim, CredentialConfiguration, FromConstant, TenantDocument
+from app.document.names import choices, repeated
+from app.document.part import Display
 from app.document.problem import Finding, Path
 
 RESERVED_SCOPES: Final = frozenset({"openid", "offline_access"})
@@ -25,9 +19,6 @@ RESERVED_CLAIMS: Final = frozenset({"iss", "iat", "nbf", "exp", "cnf", "status",
 
 NEVER_WITHIN: Final = frozenset({"_sd", "...", "_sd_alg"})
 """RFC 9901 §4.1, §4.2.4.1: never a claim's name, at any level."""
-
-STEP_RESULTS: Final[dict[type, frozenset[str]]] = {LoginStep: frozenset({"username"}), ConfirmStep: frozenset()}
-"""What a step's results hold, by its document struct."""
 
 _VCT: Final = re.compile(r"[\x21-\x22\x24-\x7e]+")
 
@@ -59,14 +50,13 @@ def _credential(document: TenantDocument, configuration: CredentialConfiguration
     yield from _claim_paths(configuration.claims, (*path, "claims"))
     sequence = document.sequences.get(configuration.sequence)
     if sequence is None:
-        known = ", ".join(document.sequences)
         yield Finding(
-            (*path, "sequence"), "There is no sequence of this name.", f"Under `sequences` there are: {known}."
+            (*path, "sequence"),
+            "There is no sequence of this name.",
+            choices("names under `sequences`", document.sequences),
         )
     for index, claim in enumerate(configuration.claims):
         yield from _claim(claim, (*path, "claims", index))
-        if sequence is not None:
-            yield from _source(claim, sequence.steps, (*path, "claims", index, "source"))
 
 
 def _claim_paths(claims: Sequence[Claim], path: Path) -> Iterator[Finding]:
@@ -97,20 +87,6 @@ def _claim(claim: Claim, path: Path) -> Iterator[Finding]:
     yield from displays(claim.display, (*path, "display"))
 
 
-def _source(claim: Claim, steps: Sequence[Step], path: Path) -> Iterator[Finding]:
-    match claim.source:
-        case FromUser() if not any(isinstance(step, LoginStep) for step in steps):
-            yield Finding(path, "Nobody signs in in this sequence.", "Add a `login` step, or take another source.")
-        case FromStep(step=step_id, path=results):
-            step = next((step for step in steps if step.id == step_id), None)
-            if step is None:
-                known = ", ".join(step.id for step in steps)
-                yield Finding((*path, "step"), "The sequence has no such step.", f"Its steps are: {known}.")
-            elif len(results) != 1 or results[0] not in STEP_RESULTS[type(step)]:
-                found = ", ".join(f"[{name}]" for name in sorted(STEP_RESULTS[type(step)])) or "nothing"
-                yield Finding((*path, "path"), "The step has no such result.", f"This step gives: {found}.")
-
-
 def no_reserved_members(value: Any, path: Path) -> Iterator[Finding]:
     """Refuse values that could be read as digests of hidden claims (M-24)."""
     if isinstance(value, dict):
@@ -127,14 +103,3 @@ def displays(displays: Sequence[Display], path: Path) -> Iterator[Finding]:
     """At most one object per language (CIM-23)."""
     for index in repeated([display.locale.lower() for display in displays]):
         yield Finding((*path, index, "locale"), "This language is given twice.", "Keep one entry for each.")
-
-
-def repeated(values: Sequence[str]) -> list[int]:
-    """Return the indexes of values that came before."""
-    seen: set[str] = set()
-    indexes = []
-    for index, value in enumerate(values):
-        if value in seen:
-            indexes.append(index)
-        seen.add(value)
-    return indexes

@@ -7,13 +7,13 @@ seconds. Unknown members are refused.
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,63}\Z", description="1 to 63 lower-case letters, digits and hyphens")]
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Identifier = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="1 to 64 letters, digits, underscores and hyphens")
-]
+from app.document.dcql import ClaimsPath
+from app.document.part import Display as Display
+from app.document.part import Identifier, Name, Part, Slug
+from app.document.presentation import Presentation, Trust
+
 ScopeToken = Annotated[
     str,
     Meta(
@@ -21,29 +21,10 @@ ScopeToken = Annotated[
         description="1 to 200 visible ASCII characters without space, double quote and backslash",
     ),
 ]
-Locale = Annotated[
-    str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z", description="a language tag such as en or de-AT")
-]
-Colour = Annotated[str, Meta(pattern=r"^#[0-9A-Fa-f]{6}\Z", description="a colour such as #12107c")]
 ClaimPath = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(min_length=1, max_length=8)]
-
 
 LONGEST_USERNAME = 200
 LONGEST_PASSWORD = 1000
-
-
-class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """Base of every part of the document: frozen, unknown members refused."""
-
-
-class Display(Part, frozen=True):
-    """How something is called in one language (OpenID4VCI §12.2.4 `display`)."""
-
-    name: Name
-    locale: Locale = "en"
-    description: Annotated[str, Meta(max_length=1000)] | None = None
-    background_color: Colour | None = None
-    text_color: Colour | None = None
 
 
 class TenantIdentity(Part, frozen=True):
@@ -77,6 +58,13 @@ class Lifetimes(Part, frozen=True):
     dpop_nonce: Annotated[int, Meta(ge=30, le=300)] = 300
 
 
+class Interactive(Part, frozen=True):
+    """The Interactive Authorization Endpoint."""
+
+    repeat_lost_answers: bool = True
+    """Give an answer once more to a wallet that repeats its request within half a minute because it received none."""
+
+
 class UnknownPublicClients(Part, frozen=True):
     """Whether wallets nobody registered may start a session, and where they may be sent back to."""
 
@@ -104,7 +92,7 @@ class Client(Part, frozen=True):
 class Clients(Part, frozen=True):
     """The wallets of a tenant."""
 
-    registered: list[Client] = []
+    registered: list[Client] = msgspec.field(default_factory=list)
     unknown_public: UnknownPublicClients | None = None
     allow_private_use_schemes: bool = False
     """Accept private-use redirect schemes (RFC 8252 §7.1); named in the start-up log."""
@@ -130,7 +118,25 @@ class FromConstant(Part, frozen=True, tag_field="from", tag="constant"):
     value: Any
 
 
-ClaimSource = FromUser | FromStep | FromConstant
+class FromPresentation(Part, frozen=True, tag_field="from", tag="presentation"):
+    """A claim of a credential the person presented."""
+
+    step: Identifier
+    credential: Identifier
+    """The id of the credential query."""
+    path: ClaimsPath | None = None
+    """Where in the presented credential, one of the paths that were asked for; absent: the same as the claim's."""
+
+
+ClaimSource = FromUser | FromStep | FromConstant | FromPresentation
+
+PersonalSource = FromUser | FromStep | FromPresentation
+SamePerson = Annotated[list[PersonalSource], Meta(min_length=2, max_length=2)]
+"""Two values that must be equal, so that two steps speak of one person."""
+SamePersonPolicy = Annotated[
+    Literal["unchecked"] | Annotated[list[SamePerson], Meta(min_length=1, max_length=16)] | None,
+    Meta(description="a list of pairs of values that must be equal, or `unchecked`"),
+]
 
 
 class Claim(Part, frozen=True):
@@ -140,7 +146,7 @@ class Claim(Part, frozen=True):
     source: ClaimSource
     disclosure: Literal["selective", "always"] = "selective"
     mandatory: bool = False
-    display: list[Display] = []
+    display: list[Display] = msgspec.field(default_factory=list)
 
 
 class CredentialConfiguration(Part, frozen=True):
@@ -156,6 +162,8 @@ class CredentialConfiguration(Part, frozen=True):
     validity: Annotated[int, Meta(ge=3600, le=315_360_000)] = 2_592_000
     """Seconds between `iat` and `exp` of the credential, taken as whole days; `iat` is the beginning of the day."""
     credentials_per_grant: Annotated[int, Meta(ge=1, le=5)] = 5
+    same_person: SamePersonPolicy = None
+    """How claims of several steps are known to be of one person; there is no default where they are mixed."""
 
 
 class LoginStep(Part, frozen=True, tag_field="type", tag="login"):
@@ -176,13 +184,28 @@ class ConfirmStep(Part, frozen=True, tag_field="type", tag="confirm"):
     """Show the claims' values, not only their names, to the person who signed in within this session."""
 
 
-Step = LoginStep | ConfirmStep
+class PresentationStep(Part, frozen=True, tag_field="type", tag="presentation"):
+    """The wallet presents credentials its holder has (OpenID4VP)."""
+
+    id: Identifier
+    presentation: Identifier
+    """A name under the document's `presentations`."""
+
+
+WebStep = LoginStep | ConfirmStep
+"""Steps a browser carries."""
+Step = WebStep | PresentationStep
+
+HolderBindingMode = Literal["same_key", "unlinked"]
 
 
 class Sequence(Part, frozen=True):
     """The steps a wallet and its holder go through before a credential is granted, in order."""
 
     steps: Annotated[list[Step], Meta(min_length=1, max_length=20)]
+    holder_binding: HolderBindingMode | None = None
+    """How the key of the new credential is linked to the key of what was presented; there is no default where
+    presented claims reach a credential."""
 
 
 class User(Part, frozen=True):
@@ -196,7 +219,7 @@ class User(Part, frozen=True):
     active: bool = True
     demo_hint: Annotated[str, Meta(max_length=300)] | None = None
     """Text shown on the login page; refused unless the service runs in demo mode."""
-    claims: dict[str, Any] = {}
+    claims: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class TenantDocument(Part, frozen=True):
@@ -209,8 +232,13 @@ class TenantDocument(Part, frozen=True):
     issuer: Issuer = Issuer()
     dpop: Dpop = Dpop()
     lifetimes: Lifetimes = Lifetimes()
+    interactive: Interactive = Interactive()
     clients: Clients = Clients()
-    users: list[User] = []
+    users: list[User] = msgspec.field(default_factory=list)
+    trust: Annotated[dict[Identifier, Trust], Meta(max_length=50)] = msgspec.field(default_factory=dict)
+    """Whose credentials are taken, by a name of the tenant's own."""
+    presentations: Annotated[dict[Identifier, Presentation], Meta(max_length=50)] = msgspec.field(default_factory=dict)
+    """What `presentation` steps ask for."""
 
     def without_users(self) -> "TenantDocument":
         """Return the document as it is stored: people are rows of their own."""

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 Path = tuple[str | int, ...]
 """The way from the root to a value: member names and list indexes."""
+Severity = Literal["error", "warning", "note"]
+"""It cannot be applied; it is odd; nothing is wrong, but it should be known."""
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -21,7 +23,7 @@ class Position(NamedTuple):
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """One thing that is wrong (`error`) or odd (`warning`), and what to do about it. Never holds a secret's value."""
+    """One thing that is wrong, odd or good to know, and what to do about it. Never holds a secret's value."""
 
     path: str
     """Such as `credentials.pid.claims[3].source`; empty for the document as a whole."""
@@ -29,7 +31,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     column: int
     message: str
     hint: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
 
 class Finding(Struct, frozen=True):
@@ -38,7 +40,7 @@ class Finding(Struct, frozen=True):
     path: Path
     message: str
     hint: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
 
 def spell(path: Path) -> str:

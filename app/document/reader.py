@@ -89,14 +89,18 @@ def _explain(error: ValidationError) -> Iterator[Finding]:
             yield Finding(path, "This must not be empty.", "Write something here, or leave the member out.")
         case "maxLength":
             yield Finding(path, f"This is longer than {limit} characters.", "Shorten it.")
-        case "minItems" | "minProperties":
+        case "minItems" | "minProperties" if limit == 1:
             yield Finding(path, "This must not be empty.", "Give at least one.")
-        case "maxItems":
+        case "minItems" | "minProperties":
+            yield Finding(path, f"This has fewer than {limit} items.", f"Give {limit}.")
+        case "maxItems" | "maxProperties":
             yield Finding(path, f"This has more than {limit} items.", "Leave some out.")
         case "minimum":
             yield Finding(path, f"This must be {limit} or more.", f"Give {_range(schema)}.")
         case "maximum":
             yield Finding(path, f"This must be {limit} or less.", f"Give {_range(schema)}.")
+        case "anyOf":
+            yield Finding(path, "This is of the wrong kind.", f"Use {schema['description']}.")
         case other:
             yield Finding(path, f"This does not fit the schema ({other}).", "See `vestibule tenant schema`.")
 
@@ -116,7 +120,7 @@ def _range(schema: Mapping[str, Any]) -> str:
 
 
 def _branch(validator: Any, branches: list[dict[str, Any]], instance: Any, schema: dict[str, Any]) -> Iterator[Any]:
-    """Judge `anyOf` by the branch that is meant: the one its tag names, or the one that is not null.
+    """Judge `anyOf` by the branch that is meant: the one its tag names, or the one of the value's kind.
 
     Plain JSON Schema would only say that none of the branches fits.
     """
@@ -128,9 +132,21 @@ def _branch(validator: Any, branches: list[dict[str, Any]], instance: Any, schem
             yield from validator.descend(instance[tag], {"enum": list(mapping)}, path=tag)
         else:
             yield from validator.descend(instance, {"$ref": mapping[instance[tag]]})
-    elif instance is not None:
-        meant = [branch for branch in branches if branch.get("type") != "null"]
-        yield from validator.descend(instance, meant[0])
+        return
+    kinds = {_kind(branch): branch for branch in branches}
+    meant = next((branch for kind, branch in kinds.items() if validator.is_type(instance, kind)), None)
+    others = [branch for kind, branch in kinds.items() if kind != "null"]
+    if meant is not None:
+        yield from validator.descend(instance, meant)
+    elif len(others) == 1:
+        yield from validator.descend(instance, others[0])
+    else:
+        yield ValidationError("no branch is of this kind")
+
+
+def _kind(branch: Mapping[str, Any]) -> str:
+    """Return the JSON type of a branch; enumerations are texts, references are mappings."""
+    return str(branch.get("type", "string" if "enum" in branch else "object"))
 
 
 def _is_integer(_checker: Any, instance: Any) -> bool:

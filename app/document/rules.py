@@ -1,16 +1,20 @@
 """What makes sense in a tenant document, beyond its structure. Every rule yields all it finds."""
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from app.document.credential_rules import credentials, displays, no_reserved_members, repeated
-from app.document.model import ConfirmStep, LoginStep, Step, TenantDocument, User
+from app.document.credential_rules import credentials, displays, no_reserved_members
+from app.document.model import LoginStep, TenantDocument, User
+from app.document.names import repeated, same_name
+from app.document.presentation_rules import presentations
 from app.document.problem import Finding, Path
 from app.document.redirect_uri import DNS_NAME, check_registered
+from app.document.sequence_rules import sequences
+from app.document.source_rules import sources
+from app.document.trust_rules import trust
 
 # fmt: off
 RESERVED_SLUGS: Final = frozenset({
@@ -45,16 +49,14 @@ def check(document: TenantDocument, surroundings: Surroundings) -> list[Finding]
     """Return everything that is wrong or odd."""
     return [
         *_identity(document, surroundings),
-        *_sequences(document),
+        *sequences(document),
         *credentials(document),
+        *sources(document),
+        *presentations(document),
+        *trust(document),
         *_clients(document),
         *_users(document, surroundings),
     ]
-
-
-def same_name(username: str) -> str:
-    """Return what is equal for user names that differ in upper and lower case or in Unicode form only."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", username).casefold())
 
 
 def _identity(document: TenantDocument, surroundings: Surroundings) -> Iterator[Finding]:
@@ -87,34 +89,6 @@ def _can_be_origin(origin: str, surroundings: Surroundings) -> bool:
     if port > 65535 or port == {"https": 443, "http": 80}[scheme]:
         return False
     return scheme == "https" or (host in _LOOPBACK and surroundings.public_url.startswith("http:"))
-
-
-def _sequences(document: TenantDocument) -> Iterator[Finding]:
-    used = {configuration.sequence for configuration in document.credentials.values()}
-    for name, sequence in document.sequences.items():
-        path: Path = ("sequences", name)
-        if name not in used:
-            yield Finding(
-                path, "No credential uses this sequence.", "Remove it, or name it in a credential.", "warning"
-            )
-        yield from _steps(sequence.steps, (*path, "steps"))
-
-
-def _steps(steps: Sequence[Step], path: Path) -> Iterator[Finding]:
-    for index in repeated([step.id for step in steps]):
-        yield Finding(
-            (*path, index, "id"), f"Another step is called `{steps[index].id}`.", "Give every step an id of its own."
-        )
-    signed_in = False
-    for index, step in enumerate(steps):
-        if isinstance(step, LoginStep) and signed_in:
-            # A-18: nothing would say that both are the same person.
-            yield Finding((*path, index), "A person signs in twice in one sequence.", "Keep one `login` step.")
-        if isinstance(step, ConfirmStep) and not signed_in:
-            yield Finding(
-                (*path, index), "Nobody has signed in when this step asks to confirm.", "Put a `login` step before it."
-            )
-        signed_in = signed_in or isinstance(step, LoginStep)
 
 
 def _clients(document: TenantDocument) -> Iterator[Finding]:

@@ -56,6 +56,12 @@ def parse(data: bytes) -> Source:
     return _Parser(text).parse()
 
 
+def is_plain_text(text: str) -> bool:
+    """Whether a plain scalar that is written like this is text."""
+    others = (_NULL, _TRUE, _FALSE, _NOT_FINITE, _PREFIXED_INTEGER, _INTEGER, _FLOAT)
+    return not any(pattern.fullmatch(text) for pattern in others)
+
+
 def _unreadable(position: Position, message: str, hint: str) -> Source:
     return Source(None, {(): position}, [Finding((), message, hint)])
 

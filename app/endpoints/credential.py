@@ -6,11 +6,13 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from msgspec import Struct
 
+from app.document.model import HolderBindingMode
 from app.endpoints.deps import PresentedToken
 from app.endpoints.errors import nonce_header
 from app.endpoints.wire import CREDENTIAL_REQUEST_LIMIT, json_answer
 from app.formats import sd_jwt_vc
-from app.interaction.driver import spend_proof
+from app.interaction.holder import check_holder_key
+from app.interaction.single_use import spend_proof
 from app.protocol.claims import CLOCK_SKEW
 from app.protocol.client_auth import recognize
 from app.protocol.credential import (
@@ -67,7 +69,7 @@ def _claim(
     now, lifetimes = tenancy.clock.now(), tenancy.document.lifetimes
     grant = _live_grant(tenancy, store, access_token)
     if grant.authorization is None:
-        raise _quota_used()
+        raise _issues_no_more(grant)
     enabled = [name for name in tenancy.document.credentials if enabled_configuration(tenancy.document, name)]
     credential = choose_credential(request, grant.authorization.credentials, known=enabled)
     if credential.configuration_id not in enabled:
@@ -80,15 +82,17 @@ def _claim(
         algorithms=PROOF_ALGORITHMS,
         now=now,
     )
-    if proof is not None:
-        spend_proof(store, proof)
+    # A-01..A-06: the key must be one the document links to what was presented; a refusal has spent nothing.
+    check_holder_key(
+        credential.holder_binding, key.jkt, current_mode=_binding_mode(tenancy, credential.configuration_id)
+    )
+    spend_proof(store, proof)
     # OpenID4VCI §13.8 (L-01): a c_nonce works for one issuing request.
     if not store.spent.spend("c_nonce", key.nonce, expires_at=now + lifetimes.c_nonce + CLOCK_SKEW):
         raise Refusal("invalid_nonce", "The key proof needs a current nonce.", reason="c_nonce spent")
     if not store.grants.take_credential(grant, now=now):
-        # Since the grant was read above, it was revoked (L-15), or its last credential taken.
-        _live_grant(tenancy, store, access_token)
-        raise _quota_used()
+        # Since the grant was read above, it was revoked (L-15), its last credential taken, or its time has come.
+        raise _issues_no_more(_live_grant(tenancy, store, access_token))
     issuance_id = tenancy.entropy.identifier()
     store.grants.record_issuance(
         Issuance(
@@ -105,8 +109,17 @@ def _claim(
     return Claimed(credential, key)
 
 
-def _quota_used() -> Refusal:
-    # L-10: the claims were erased with the last credential.
+def _binding_mode(tenancy: Tenancy, configuration_id: str) -> HolderBindingMode | None:
+    """Return what the current revision demands."""
+    document = tenancy.document
+    return document.sequences[document.credentials[configuration_id].sequence].holder_binding
+
+
+def _issues_no_more(grant: Grant) -> Refusal:
+    """Return why a live token's grant has no claims (any more): erased with its last credential, or at its expiry."""
+    if grant.credentials_issued < grant.credentials_allowed:
+        return Refusal("invalid_token", "The access token is not valid here.", reason="grant expired")
+    # L-10
     return Refusal("credential_request_denied", "This grant issues no more credentials.", reason="quota")
 
 

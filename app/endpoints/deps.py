@@ -13,7 +13,7 @@ from litestar.params import FromPath, SkipValidation
 from app.endpoints.boundary import OWN_ORIGIN
 from app.endpoints.wire import HttpRequest, read_form, read_json_object
 from app.ports import RequestRecord
-from app.protocol.client_auth import AuthenticatedClient, authenticate, sent_client_id
+from app.protocol.client_auth import AuthenticatedClient, authenticate, names_client, sent_client_id
 from app.protocol.dpop import DpopProof, judge_dpop_proof
 from app.protocol.nonce import NonceFamily
 from app.protocol.refusal import Refusal
@@ -60,8 +60,20 @@ async def provide_client(
     )
 
 
+async def provide_interactive_client(
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form]
+) -> AuthenticatedClient | None:
+    """Authenticate the client of an interactive request; None for a follow-up that leaves it to its session.
+
+    OpenID4VCI 1.1 §6.1.2 (IA-05, IA-14, IA-15): a client that names or authenticates itself is judged like any other.
+    """
+    if "auth_session" in form and not names_client(form, authorization_header="authorization" in request.headers):
+        return None
+    return await provide_client(request, tenancy, form)
+
+
 async def provide_proof(
-    request: HttpRequest, tenancy: NamedDependency[Tenancy], client: NamedDependency[AuthenticatedClient]
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], client: NamedDependency[AuthenticatedClient | None]
 ) -> DpopProof | None:
     """Verify the DPoP proof of a request to the authorization server; None where none was sent."""
     # RFC 9449 §4 (DP-35): a proof is no authentication; the client was authenticated before.

@@ -23,7 +23,6 @@ _STATUS: Final = {
     "invalid_token": 401,
     "missing_token": 401,
     "insufficient_scope": 403,
-    "access_denied": 403,
     "not_found": 404,
     "method_not_allowed": 405,
     "payload_too_large": 413,
@@ -41,6 +40,7 @@ _FRAMEWORK: Final = {404: "not_found", 405: "method_not_allowed", 413: "payload_
 _INTERNAL: Final = frozenset(
     {
         "two_tokens",
+        "invalid_session",
         "not_found",
         "method_not_allowed",
         "payload_too_large",
@@ -69,7 +69,9 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Respons
     text = refusal.public or _TEXTS.get(refusal.code, "")
     match _endpoint_of(request.scope["path"]):
         case "authorize":
-            return error_page(text, status=status, request_id=record.request_id)
+            # A form that is not this browser's; OAuth answers with the same word as a 400.
+            page_status = 403 if refusal.code == "access_denied" else status
+            return error_page(text, status=page_status, request_id=record.request_id)
         case "credential":
             return _resource_answer(request, refusal.code, text)
         case _:

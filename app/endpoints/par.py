@@ -6,8 +6,8 @@ from litestar.di import NamedDependency
 from app.endpoints.deps import Form
 from app.endpoints.errors import nonce_header
 from app.endpoints.wire import FORM_LIMIT, json_answer
-from app.interaction import driver
 from app.interaction.dialects import web
+from app.interaction.start import push
 from app.protocol.client_auth import AuthenticatedClient
 from app.protocol.dpop import DpopProof
 from app.protocol.request import read_authorization_request
@@ -29,7 +29,7 @@ async def pushed_authorization_request(
     request = read_authorization_request(
         form, client=client, proof=proof, document=tenancy.document, issuer=tenancy.issuer
     )
-    pushed = await driver.push(tenancy, client, request, proof)
+    pushed = await push(tenancy, client, request, proof)
     return json_answer(
         web.pushed(pushed.handle, expires_in=pushed.expires_in),
         status_code=201,

@@ -9,7 +9,8 @@ from msgspec import Struct
 from app.endpoints.deps import Form
 from app.endpoints.errors import nonce_header
 from app.endpoints.wire import FORM_LIMIT, json_answer
-from app.interaction.driver import authorization_by_identifiers, spend_proof
+from app.interaction.completion import authorization_by_identifiers
+from app.interaction.single_use import spend_proof
 from app.protocol import jose
 from app.protocol.authorization_details import read_authorization_details
 from app.protocol.client_auth import AuthenticatedClient
@@ -66,8 +67,7 @@ async def token(
         judge_code(code, form, client=client, proof=proof, now=now)
         assert code is not None  # noqa: S101  judge_code refuses an unknown code
         # A replayed proof is never taken for a replayed code: the jti goes first.
-        if proof is not None:
-            spend_proof(store, proof)
+        spend_proof(store, proof)
         if code.used_at is None:
             authorization = _narrow(tenancy, code, form)
             _check_still_allowed(tenancy, store, client, code, authorization)
@@ -92,7 +92,9 @@ async def token(
 def _narrow(tenancy: Tenancy, code: AuthorizationCode, form: Form) -> Authorization:
     """Return what a token request leaves of a code's authorization (OpenID4VCI §6.1.1, RFC 9396 §6, TAD-04)."""
     authorization = code.authorization
-    assert authorization is not None  # noqa: S101  kept until the code is spent
+    if authorization is None:
+        # Of an unused code it is erased at its expiry, which came between the judgement's `now` and the look-up.
+        raise code_refused("code expired")
     details = read_authorization_details(
         form.get("authorization_details"),
         configuration_ids=[credential.configuration_id for credential in authorization.credentials],

@@ -4,6 +4,7 @@ Forms and JSON objects only; content type, UTF-8, size, field count and depth ar
 whether it is known or not; an empty value counts as absent; unknown names are for the rules to ignore.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -17,8 +18,9 @@ from app.protocol.refusal import Refusal
 
 FORM_LIMIT: Final = 64 * 1024
 CREDENTIAL_REQUEST_LIMIT: Final = 256 * 1024
+INTERACTIVE_REQUEST_LIMIT: Final = 1024 * 1024
 _MAX_FIELDS: Final = 64
-_HEXADECIMAL: Final = frozenset(b"0123456789abcdefABCDEF")
+_BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """RFC 6749 §5.1 (G-04, G-05)."""
@@ -61,9 +63,8 @@ def parse_form(body: bytes) -> dict[str, str]:
 
 
 def _decode(octets: bytes) -> str:
-    for index, octet in enumerate(octets):
-        if octet == 0x25 and not _HEXADECIMAL.issuperset(octets[index + 1 : index + 3].ljust(2)):
-            raise Refusal("invalid_request", "The body is not a well-formed form.")
+    if _BROKEN_ESCAPE.search(octets):
+        raise Refusal("invalid_request", "The body is not a well-formed form.")
     try:
         text = unquote_to_bytes(octets.replace(b"+", b" ")).decode("utf-8")
     except UnicodeDecodeError:

@@ -1,129 +1,98 @@
-"""Selective disclosure for JWTs (RFC 9901): making digests of claims, and putting disclosed claims back.
+"""Selective disclosure for JWTs (RFC 9901): what an SD-JWT consists of, and putting disclosed claims back.
 
-Pure and without signatures; the profile for credentials is `app.formats.sd_jwt_vc`.
+Pure and without signatures; the profile for credentials is `app.formats.sd_jwt_vc`. Making digests of claims is
+`app.formats.sd_jwt_blinding`.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 from msgspec import Struct
 
-from app.protocol import base64url, strict_json
-from app.protocol.digest import digest
-from app.protocol.jose import json_octets
+from app.protocol import base64url, jose, strict_json
 from app.protocol.strict_json import Malformed
 
 HASH_NAME: Final = "sha-256"
+"""What we issue with, and what `_sd_alg` stands for where it is absent (RFC 9901 §4.1.1)."""
+
+# RFC 9901 §4.1.1, §9.4 (SD-06): by their exact names, and none that is truncated.
+_HASHES: Final = {HASH_NAME: hashlib.sha256, "sha-384": hashlib.sha384, "sha-512": hashlib.sha512}
+
+_MAX_LENGTH: Final = 262_144
+_MAX_JWT_LENGTH: Final = 131_072
 _MAX_DISCLOSURES: Final = 256
 _MAX_DISCLOSURE_LENGTH: Final = 16_384
 _MAX_DEPTH: Final = 32
-# RFC 9901 §4.2.1, §4.2.4.2; `_sd_alg` (§4.1.1) is reserved at every level, so that none can be taken for it.
+
 RESERVED: Final = frozenset({"_sd", "...", "_sd_alg"})
+"""RFC 9901 §4.2.1, §4.2.4.2; `_sd_alg` (§4.1.1) is reserved at every level, so that none can be taken for it."""
 
 
-class DisclosableClaim(Protocol):
-    """One claim to issue: where it goes, its JSON value, whether the holder may withhold it."""
+class SdJwt(Struct, frozen=True, kw_only=True):
+    """The parts of an SD-JWT in compact serialization (RFC 9901 §4); nothing of them is verified."""
 
-    @property
-    def path(self) -> tuple[str, ...]:
-        """The names from the top of the payload down."""
-        ...
-
-    @property
-    def value(self) -> Any:
-        """A JSON value."""
-        ...
-
-    @property
-    def disclosure(self) -> Literal["selective", "always"]:
-        """Whether the holder may withhold the claim."""
-        ...
+    issuer_jwt: jose.UnverifiedJwt
+    disclosures: list[str]
+    key_binding_jwt: str
+    """Empty where there is none."""
+    unbound: str
+    """Everything up to and including the last `~`: what key binding is over."""
 
 
-class _Node:
-    """A member of the tree that claims are placed in: a value, or members of its own."""
+def split(text: str) -> SdJwt:
+    """Return the parts of an SD-JWT, with key binding or without. Raises `Malformed`."""
+    # SD-23, VPT-09: before all else.
+    if len(text) > _MAX_LENGTH:
+        raise Malformed("SD-JWT too long")
+    # RFC 9901 §4 (SD-01): JWT "~" *(disclosure "~") [KB-JWT]; the alphabet of each part is judged where it is read.
+    issuer_jwt, *disclosures = text.split("~")
+    if not disclosures:
+        raise Malformed("SD-JWT without ~")
+    key_binding_jwt = disclosures.pop()
+    return SdJwt(
+        issuer_jwt=jose.parse_jwt(issuer_jwt, max_length=_MAX_JWT_LENGTH),
+        disclosures=disclosures,
+        key_binding_jwt=key_binding_jwt,
+        unbound=text.removesuffix(key_binding_jwt),
+    )
 
-    def __init__(self) -> None:
-        self.value: Any = None
-        self.children: dict[str, _Node] | None = None
-        self.selective = False
-        self.claimed = False
 
+def withhold(text: str, *, enough: Callable[[dict[str, Any]], bool]) -> str:
+    """Return an SD-JWT of a holder's without the disclosures that its claims are `enough` without.
 
-def blind(claims: Sequence[DisclosableClaim], *, salt: Callable[[], str]) -> tuple[dict[str, Any], list[str]]:
-    """Return payload members and disclosures for `claims` (RFC 9901 §4.2).
-
-    An object named only by the paths below it is plain, so each of its members is disclosed for itself (§6.2). An
-    object that is a claim itself keeps that claim's rule, and claims below it add to it: a selective one below a
-    selective one is recursive (§6.3), one that is always disclosed below a selective one comes and goes with it.
-    `salt` gives at least 128 random bits in base64url, anew for every disclosure. Raises `ValueError` for a reserved
-    name, two claims of one path, and a path through something that is no object.
+    `enough` may raise `Malformed` for no. What it says no to with everything disclosed is returned as it is.
     """
-    root: dict[str, _Node] = {}
-    # Shorter paths first: an object stands before claims are placed in it.
-    for claim in sorted(claims, key=lambda claim: len(claim.path)):
-        node = _at(root, claim.path)
-        if node.claimed:
-            raise ValueError("two claims of one path")
-        node.value, node.children = claim.value, None
-        node.selective = claim.disclosure == "selective"
-        node.claimed = True
-    disclosures: list[str] = []
-    return _blind(root, disclosures, salt), disclosures
+    parts = split(text)
+    kept = parts.disclosures
+
+    def is_enough_without(disclosure: str) -> bool:
+        try:
+            return enough(reveal(parts.issuer_jwt.payload, [other for other in kept if other != disclosure]))
+        except Malformed:
+            # Also where one that is kept lies within this one.
+            return False
+
+    while (needless := next(filter(is_enough_without, kept), None)) is not None:
+        kept = [other for other in kept if other != needless]
+    return "~".join([text.partition("~")[0], *kept, ""])
 
 
-def _at(root: dict[str, _Node], path: tuple[str, ...]) -> _Node:
-    members = root
-    for name in path[:-1]:
-        node = members.setdefault(name, _Node())
-        if node.children is None:
-            if node.value is not None and not isinstance(node.value, Mapping):
-                raise ValueError("a claim's path leads through a value that is no object")
-            node.children = {}
-            for member, value in (node.value or {}).items():
-                node.children[member] = _Node()
-                node.children[member].value = value
-        members = node.children
-    return members.setdefault(path[-1], _Node())
+def hash_name(payload: Mapping[str, Any]) -> str:
+    """Return the name of the hash an SD-JWT uses, for its disclosures and for key binding. Raises `Malformed`."""
+    name = payload.get("_sd_alg", HASH_NAME)
+    # SD-06
+    if not isinstance(name, str) or name not in _HASHES:
+        raise Malformed("_sd_alg is not supported")
+    return name
 
 
-def _blind(members: Mapping[str, _Node], disclosures: list[str], salt: Callable[[], str]) -> dict[str, Any]:
-    plain: dict[str, Any] = {}
-    digests: list[str] = []
-    for name, node in members.items():
-        if name in RESERVED:
-            raise ValueError("a claim has a reserved name")
-        if node.children is None:
-            _refuse_reserved_names(node.value)
-            value = node.value
-        else:
-            value = _blind(node.children, disclosures, salt)
-        if node.selective:
-            disclosure = base64url.encode(json_octets([salt(), name, value]))
-            disclosures.append(disclosure)
-            digests.append(digest_of(disclosure))
-        else:
-            plain[name] = value
-    if digests:
-        # RFC 9901 §4.2.4.1: the order must not tell which claims there are.
-        plain["_sd"] = sorted(digests)
-    return plain
+def digest_of(text: str, name: str = HASH_NAME) -> str:
+    """Return the digest of a disclosure, or of what key binding is over.
 
-
-def _refuse_reserved_names(value: Any) -> None:
-    if isinstance(value, Mapping):
-        if RESERVED & value.keys():
-            raise ValueError("a claim has a reserved name")
-        for member in value.values():
-            _refuse_reserved_names(member)
-    elif isinstance(value, list | tuple):
-        for element in value:
-            _refuse_reserved_names(element)
-
-
-def digest_of(disclosure: str) -> str:
-    """Return the digest of a disclosure: over its characters as they are (RFC 9901 §4.2.3, SD-07)."""
-    return base64url.encode(digest(disclosure))
+    It is over the characters as they are (RFC 9901 §4.2.3, §4.3.1; SD-07).
+    """
+    return base64url.encode(_HASHES[name](text.encode()).digest())
 
 
 class _Disclosure(Struct, frozen=True):
@@ -138,17 +107,17 @@ def reveal(payload: Mapping[str, Any], disclosures: Sequence[str]) -> dict[str, 
 
     Raises `Malformed` by the rules of §7.1; the ledger ids stand at the checks.
     """
-    # SD-06: only sha-256, spelled so.
-    if payload.get("_sd_alg", HASH_NAME) != HASH_NAME:
-        raise Malformed("_sd_alg is not sha-256")
+    name = hash_name(payload)
     # SD-23
     if len(disclosures) > _MAX_DISCLOSURES:
         raise Malformed("too many disclosures")
     # SD-17
     if len(set(disclosures)) != len(disclosures):
         raise Malformed("repeated disclosure")
-    walk = _Walk({digest_of(disclosure): _read(disclosure) for disclosure in disclosures})
-    revealed = walk.members({name: value for name, value in payload.items() if name != "_sd_alg"}, 1)
+    # Reading a disclosure shows that it is ASCII.
+    read = [(_read(disclosure), disclosure) for disclosure in disclosures]
+    walk = _Walk({digest_of(disclosure, name): content for content, disclosure in read})
+    revealed = walk.members({member: value for member, value in payload.items() if member != "_sd_alg"}, 1)
     # RFC 9901 §7.1 step 5 (SD-16)
     if not walk.disclosures.keys() <= walk.seen:
         raise Malformed("disclosure that nothing refers to")

@@ -5,21 +5,26 @@ Several browsers may be on their way through one session, each with results of i
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+import msgspec
 from msgspec import Struct
 
-from app.document.model import ConfirmStep, LoginStep, Step
+from app.document.model import Step
+from app.interaction import redirect
+from app.interaction.completion import complete, fail_session
 from app.interaction.dialects import web
-from app.interaction.driver import authorize, current_client, fail_session, live_session, mint_code, session_gone
-from app.interaction.plan import PlannedCredential, collect_claims
+from app.interaction.evidence import Evidence
+from app.interaction.lookup import current_client, session_gone, session_of_request_uri
+from app.interaction.machine import Event, move
+from app.interaction.view import page_view
 from app.protocol import base64url
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
-from app.records import BrowserFlow, Session, StoredUser
-from app.steps import Accepted, Page, Rejected, ShownClaim, ShownCredential, View, WebStep, WebSteps
+from app.records import BrowserFlow, Session
+from app.steps import Accepted, Page, Rejected, View, WebStep, WebSteps
 from app.storage import TenantStore
 from app.tenancy import Tenancy
 
@@ -83,6 +88,7 @@ class BrowserLeg:
                 flow_id=flow_id,
                 session_id=session.session_id,
                 cookie_digest=digest(new_cookie),
+                step_index=session.step_index,
                 created_at=tenancy.clock.now(),
                 expires_at=session.expires_at,
             )
@@ -96,7 +102,7 @@ class BrowserLeg:
         self, tenancy: Tenancy, store: TenantStore, client_id: str, handle: str, cookie: str | None
     ) -> tuple[Session, BrowserFlow | None]:
         """Return the session and this browser's flow; None where it is new and may enter."""
-        session = live_session(tenancy, store, handle)
+        session = session_of_request_uri(tenancy, store, handle)
         # RFC 9126 §2.2 (PAR-07, C-04): bound to the client that pushed.
         if session.client_id != client_id:
             raise session_gone("request_uri of another client")
@@ -113,7 +119,7 @@ class BrowserLeg:
         self, tenancy: Tenancy, store: TenantStore, session: Session, flow: BrowserFlow, *, new_cookie: str | None
     ) -> OpenPage:
         step = session.plan.steps[flow.step_index]
-        page = self._steps[type(step)].page(step, _view(tenancy, store, session, flow))
+        page = self._steps[type(step)].page(step, page_view(tenancy, store, session, flow))
         return OpenPage(page, step, session, new_cookie)
 
     async def answer(
@@ -127,7 +133,7 @@ class BrowserLeg:
 
         def find(store: TenantStore) -> tuple[Session, BrowserFlow, View]:
             session, flow = self._find(tenancy, store, handle, cookie, form.get("form_token", ""))
-            return session, flow, _view(tenancy, store, session, flow)
+            return session, flow, page_view(tenancy, store, session, flow)
 
         session, flow, view = await tenancy.read(find)
         step = session.plan.steps[flow.step_index]
@@ -142,8 +148,8 @@ class BrowserLeg:
             return OpenPage(handler.page(step, view), step, session, None, outcome.message)
         results = {**flow.results, step.id: outcome.results}
         user_id = outcome.user_id or flow.user_id
-        if flow.step_index + 1 == len(session.plan.steps):
-            return await self._complete(tenancy, handle, handler, outcome, user_id=user_id, results=results)
+        if flow.step_index + 1 == session.plan.web_leg_end(session.step_index):
+            return await self._finish(tenancy, handle, handler, outcome, user_id=user_id, results=results)
 
         def advance(store: TenantStore) -> None:
             # Zero rows: this page was sent twice, and the other was faster. The next page is the same.
@@ -158,7 +164,7 @@ class BrowserLeg:
     ) -> tuple[Session, BrowserFlow]:
         # The flow first: who finishes a session ends its flows with it, and one missing for that is no forgery (C-05).
         flow = store.browser_flows.by_cookie(digest(cookie)) if cookie else None
-        session = live_session(tenancy, store, handle)
+        session = session_of_request_uri(tenancy, store, handle)
         if (
             cookie is None
             or flow is None
@@ -176,7 +182,7 @@ class BrowserLeg:
         await tenancy.write(fail)
         return _refused(tenancy, session, "The person refused.")
 
-    async def _complete(
+    async def _finish(
         self,
         tenancy: Tenancy,
         handle: str,
@@ -186,24 +192,44 @@ class BrowserLeg:
         user_id: str | None,
         results: Mapping[str, Mapping[str, Any]],
     ) -> Finished:
-        """Finish the browser leg: the last step, so a code is minted in the same transaction."""
-        code, code_id = tenancy.entropy.token(), tenancy.entropy.identifier()
+        """Finish the browser leg: with a code where nothing remains, else with a handle for the wallet to go on by."""
 
-        def complete(store: TenantStore) -> Finished:
-            session = live_session(tenancy, store, handle)
+        def finish(store: TenantStore) -> Finished:
+            session = session_of_request_uri(tenancy, store, handle)
             current_client(tenancy, store, session)
             handler.record(outcome, store)
-            user = store.users.by_id(user_id) if user_id else None
-            try:
-                authorization = authorize(tenancy, session, user, user_id, results)
-            except Refusal as refusal:
-                fail_session(tenancy, store, session, refusal.reason)
-                return _refused(tenancy, session, refusal.public)
-            mint_code(tenancy, store, session, authorization, user_id, code, code_id)
-            assert session.redirect_uri is not None  # noqa: S101  a push without one is refused
-            return Finished(web.granted(session.redirect_uri, code=code, state=session.state, issuer=tenancy.issuer))
+            evidence = session.completed_steps.joined(user_id, results)
+            if session.plan.web_leg_end(session.step_index) < len(session.plan.steps):
+                return _send_back(tenancy, store, session, evidence)
+            code = complete(
+                tenancy, store, session, evidence, arrived=[Event.WEB_STEPS_COMPLETED], delivered="redirect"
+            )
+            if isinstance(code, Refusal):
+                return _refused(tenancy, session, code.public)
+            return _finished(tenancy, session, code=code)
 
-        return await tenancy.write(complete)
+        return await tenancy.write(finish)
+
+
+def _send_back(tenancy: Tenancy, store: TenantStore, session: Session, evidence: Evidence) -> Finished:
+    """Complete the browser leg of a session that has more steps (OpenID4VCI 1.1 §6.2.1.2; IA-36, IA-37, IA-41).
+
+    The wallet's handle of before is worthless from here on; the new one is known to who follows the redirect.
+    """
+    auth_session = tenancy.entropy.token()
+    returned = msgspec.structs.replace(
+        session,
+        status=move(session.status, Event.WEB_STEPS_COMPLETED),
+        auth_session_digest=digest(auth_session),
+        request_uri_digest=None,
+        request_uri_expires_at=None,
+        completed_steps=evidence,
+    )
+    store.browser_flows.end_all(session.session_id)
+    if not store.sessions.advance(session, returned, now=tenancy.clock.now()):
+        raise session_gone("another browser finished first")
+    store.audit.append(tenancy.event("browser_leg_completed", session.session_id, step=session.step_index))
+    return _finished(tenancy, session, auth_session=auth_session)
 
 
 def _handle(request_uri: str) -> str:
@@ -217,80 +243,10 @@ def _next_page(session: Session, request_uri: str) -> NextPage:
     return NextPage("/authorize?" + urlencode({"client_id": session.client_id, "request_uri": request_uri}))
 
 
-def _view(tenancy: Tenancy, store: TenantStore, session: Session, flow: BrowserFlow) -> View:
-    client = current_client(tenancy, store, session)
-    step = session.plan.steps[flow.step_index]
-    reveal = isinstance(step, ConfirmStep) and step.show_values and flow.user_id is not None
-    user = store.users.by_id(flow.user_id) if reveal and flow.user_id is not None else None
-    return View(
-        wallet=client.name or _reached_at(session.redirect_uri or ""),
-        credentials=[_shown(credential, user, flow.results) for credential in session.plan.credentials],
-        demo_hints=store.users.demo_hints() if isinstance(step, LoginStep) else [],
-    )
-
-
-def _reached_at(redirect_uri: str) -> str:
-    """Return the host of a redirect URI, or its scheme where an app of the device takes it and it has no host."""
-    parts = urlsplit(redirect_uri)
-    return parts.netloc if parts.scheme in ("http", "https") else parts.scheme
-
-
-def _shown(credential: PlannedCredential, user: StoredUser | None, results: Mapping[str, Any]) -> ShownCredential:
-    """Return a credential by the names of its claims, or for a known person by those that have a value."""
-    values = _values(credential, user, results)
-    return ShownCredential(
-        name=credential.name,
-        claims=[
-            ShownClaim(
-                name=claim.display[0].name if claim.display else _label(claim.path),
-                value=None if values is None else _as_text(values[tuple(claim.path)]),
-            )
-            for claim in credential.claims
-            if values is None or tuple(claim.path) in values
-        ],
-    )
-
-
-def _values(
-    credential: PlannedCredential, user: StoredUser | None, results: Mapping[str, Any]
-) -> dict[tuple[str, ...], Any] | None:
-    if user is None:
-        return None
-    try:
-        return {c.path: c.value for c in collect_claims(credential, user_claims=user.claims, step_results=results)}
-    except Refusal:
-        # A mandatory claim is absent. The wallet learns it when the person goes on; a page that fails tells nobody.
-        return None
-
-
-def _label(path: Sequence[str]) -> str:
-    """Return what a claim nobody named is called: `address`, `street_address` is "Address: street address"."""
-    return ": ".join(path).replace("_", " ").capitalize()
-
-
-def _as_text(value: Any) -> str:
-    """Return a claim's value as a person reads it: lists and the parts of objects joined, yes and no for booleans."""
-    match value:
-        case Mapping():
-            return ", ".join(map(_as_text, value.values()))
-        case list():
-            return ", ".join(map(_as_text, value))
-        case bool():
-            return "yes" if value else "no"
-        case None:
-            return "–"
-        case _:
-            return str(value)
-
-
 def _refused(tenancy: Tenancy, session: Session, description: str) -> Finished:
-    assert session.redirect_uri is not None  # noqa: S101  a push without one is refused
-    return Finished(
-        web.refused(
-            session.redirect_uri,
-            error="access_denied",
-            description=description,
-            state=session.state,
-            issuer=tenancy.issuer,
-        )
-    )
+    return _finished(tenancy, session, error="access_denied", error_description=description or None)
+
+
+def _finished(tenancy: Tenancy, session: Session, **parameters: str | None) -> Finished:
+    assert session.redirect_uri is not None  # noqa: S101  no session with a web step begins without one
+    return Finished(redirect.location(session.redirect_uri, **parameters, state=session.state, iss=tenancy.issuer))

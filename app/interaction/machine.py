@@ -49,12 +49,14 @@ TRANSITIONS: Final[dict[tuple[Status, Event], Status]] = {
 }
 
 
-def move(status: Status, event: Event) -> Status:
-    """Return the status after `event`; raises `Refusal("invalid_session")` where the table has no entry."""
-    try:
-        return TRANSITIONS[status, event]
-    except KeyError:
-        raise Refusal("invalid_session", reason=f"{event.value!r} in status {status.value}") from None
+def move(status: Status, *events: Event) -> Status:
+    """Return the status after `events`; raises `Refusal("invalid_session")` where the table has no entry for one."""
+    for event in events:
+        try:
+            status = TRANSITIONS[status, event]
+        except KeyError:
+            raise Refusal("invalid_session", reason=f"{event.value!r} in status {status.value}") from None
+    return status
 
 
 def mermaid() -> str:

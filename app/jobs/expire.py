@@ -1,47 +1,39 @@
-"""Ends sessions whose time has come and deletes what nothing can use any more, in small transactions.
+"""Ends sessions whose time has come, erases what nobody can use any more, and deletes rows in the end.
 
-No request waits long for it, and none depends on it: every rule also checks expiry itself. The job keeps the database
-small and personal data short-lived.
+In small transactions, which any number of processes may run at once. No request waits long for them, and none depends
+on them: every rule also checks expiry itself. They keep personal data short-lived and the database small.
 """
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from typing import Final
 
-from app.ports import Clock, Log, Platform
+from app.ports import Clock, Platform
+from app.storage import PlatformStore
 
 _BATCH: Final = 500
-_PAUSE: Final = 60
+
+Tell = Callable[[int], None]
+"""Gets how many rows a batch was."""
 
 
-async def expire(platform: Platform, clock: Clock) -> int:
-    """End the sessions whose time has come and delete everything that has expired; return how many rows went."""
-    while await platform.transact(lambda store: store.end_timed_out_sessions(now=clock.now(), limit=_BATCH)):
-        pass
+async def end_sessions(platform: Platform, clock: Clock, tell: Tell) -> int:
+    """Record unfinished sessions past their expiry as expired; return how many."""
+    return await _in_batches(platform, tell, lambda store: store.end_timed_out_sessions(now=clock.now(), limit=_BATCH))
+
+
+async def erase(platform: Platform, clock: Clock, tell: Tell) -> int:
+    """Erase personal data in what has expired; return how many rows held some."""
+    return await _in_batches(platform, tell, lambda store: store.erase_expired(now=clock.now(), limit=_BATCH))
+
+
+async def delete(platform: Platform, clock: Clock, tell: Tell) -> int:
+    """Delete rows that nothing can use any more; return how many."""
+    return await _in_batches(platform, tell, lambda store: store.delete_expired(now=clock.now(), limit=_BATCH))
+
+
+async def _in_batches(platform: Platform, tell: Tell, work: Callable[[PlatformStore], int]) -> int:
     total = 0
-    while deleted := await platform.transact(lambda store: store.delete_expired(now=clock.now(), limit=_BATCH)):
-        total += deleted
+    while done := await platform.transact(work):
+        total += done
+        tell(done)
     return total
-
-
-@contextlib.asynccontextmanager
-async def expiring(platform: Platform, clock: Clock, log: Log) -> AsyncIterator[None]:
-    """Run `expire` every minute while the service serves; a failure is logged and tried again."""
-
-    async def forever() -> None:
-        while True:
-            try:
-                if deleted := await expire(platform, clock):
-                    log.info("expired", rows=deleted)
-            except Exception as problem:
-                log.warning("expiry failed", kind=type(problem).__name__)
-            await asyncio.sleep(_PAUSE)
-
-    task = asyncio.create_task(forever())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -34,6 +34,11 @@ def sent_client_id(form: Mapping[str, str]) -> str:
     raise Refusal("invalid_request", "client_id is missing.")
 
 
+def names_client(form: Mapping[str, str], *, authorization_header: bool) -> bool:
+    """Whether a request says whose it is, by name or by any way of authentication."""
+    return authorization_header or bool({"client_id", "client_secret", *_ASSERTION_FIELDS} & form.keys())
+
+
 def authenticate(
     form: Mapping[str, str], *, authorization_header: bool, registered: Client | None, clients: Clients
 ) -> AuthenticatedClient:

@@ -6,7 +6,7 @@ RFC 8414 §2, RFC 9126 §5, RFC 9207 §3, RFC 9449 §5.1, OpenID4VCI §12.2.4.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.document.model import CredentialConfiguration, Display, TenantDocument
+from app.document.model import CredentialConfiguration, Display, TenantDocument, WebStep
 from app.protocol import dpop
 from app.protocol.client_auth import AUTH_METHODS
 from app.protocol.credential import PROOF_ALGORITHMS
@@ -33,12 +33,21 @@ def authorization_server_metadata(
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "code_challenge_methods_supported": list(METHODS),
         "require_pushed_authorization_requests": True,
+        # OpenID4VCI 1.1 §6: said where nothing of the tenant's can be had through a browser alone.
+        **({"require_interactive_authorization_request": True} if _interactive_only(document) else {}),
         "authorization_response_iss_parameter_supported": True,
         "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         "authorization_details_types_supported": ["openid_credential"],
         # RFC 8414 §3.2 (ASM-04): an array without elements is left out.
         **({"scopes_supported": scopes} if scopes else {}),
     }
+
+
+def _interactive_only(document: TenantDocument) -> bool:
+    sequences = {each.sequence for each in document.credentials.values() if each.enabled}
+    return bool(sequences) and not any(
+        all(isinstance(step, WebStep) for step in document.sequences[name].steps) for name in sequences
+    )
 
 
 def credential_issuer_metadata(

@@ -34,6 +34,11 @@ def challenge_of(verifier: str) -> str:
     return base64url.encode(digest(verifier))
 
 
+def is_verifier(text: str) -> bool:
+    """Whether a text is a code verifier (RFC 7636 §4.1)."""
+    return _VERIFIER.fullmatch(text) is not None
+
+
 def verifier_matches(verifier: str | None, challenge: str | None) -> bool:
     """Whether `verifier` is well-formed (RFC 7636 §4.1) and the one the challenge was made of (§4.6).
 
@@ -41,6 +46,6 @@ def verifier_matches(verifier: str | None, challenge: str | None) -> bool:
     """
     if verifier is None or challenge is None:
         return verifier is challenge
-    if not _VERIFIER.fullmatch(verifier):
+    if not is_verifier(verifier):
         return False
     return hmac.compare_digest(challenge_of(verifier).encode(), challenge.encode())

@@ -26,7 +26,8 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
     """An authorization request that is in order."""
 
     client_id: str
-    redirect_uri: str
+    redirect_uri: str | None
+    """Registered for the client; whether one is needed is for the plan to say."""
     scope: str | None
     """As sent."""
     granted_scope: str | None
@@ -73,7 +74,7 @@ def read_authorization_request(
         raise Refusal("invalid_request", "state is too long.")
     return AuthorizationRequest(
         client_id=client.client_id,
-        redirect_uri=check_redirect_uri(form.get("redirect_uri"), client, document=document),
+        redirect_uri=_redirect_uri(form, client, document),
         scope=scope,
         granted_scope=" ".join(by_scope) or None,
         state=state,
@@ -92,17 +93,21 @@ def check_resource(form: Mapping[str, str], *, issuer: str) -> None:
         raise Refusal("invalid_target", "resource must be this issuer.")
 
 
-def check_redirect_uri(sent: str | None, client: AuthenticatedClient, *, document: TenantDocument) -> str:
-    """Return the redirect URI if it is the client's. Raises `Refusal("invalid_request")`."""
+def _redirect_uri(form: Mapping[str, str], client: AuthenticatedClient, document: TenantDocument) -> str | None:
+    sent = form.get("redirect_uri")
+    if sent is not None:
+        check_redirect_uri(sent, client, document=document)
+    return sent
+
+
+def check_redirect_uri(sent: str, client: AuthenticatedClient, *, document: TenantDocument) -> None:
+    """Refuse with `invalid_request` a redirect URI that is not the client's."""
     # RFC 9700 §2.1, RFC 9126 §2.3 (PAR-03, PAR-18, C-01): exact string of the list; only a loopback port varies.
-    if sent is None:
-        raise Refusal("invalid_request", "redirect_uri is missing.")
     private_use = document.clients.allow_private_use_schemes
     if redirect_uri.check_registered(sent, allow_private_use=private_use) is not None or not redirect_uri.matches(
         client.redirect_uris, sent
     ):
         raise Refusal("invalid_request", "redirect_uri is not registered for this client.")
-    return sent
 
 
 def enabled_configuration(document: TenantDocument, configuration_id: str) -> CredentialConfiguration | None:

@@ -4,20 +4,31 @@ Nothing is fetched: no AIA, CRL or OCSP address in a certificate is followed (X-
 """
 
 import base64
-import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import verification
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy
 
 from app.protocol.strict_json import Malformed
 
 _MAX_CHAIN = 5
-_MAX_CERTIFICATE = 16_384
+_MAX_ENTRY = 21_848
+"""16 KiB in base64."""
+_MAX_NAMES = 64
+
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for octets that are not a certificate, or not one it can read."""
 
 
 def encode_x5c(chain: Sequence[bytes]) -> list[str]:
@@ -55,23 +66,52 @@ def verify_chain(chain: Sequence[x509.Certificate], *, anchors: Sequence[x509.Ce
     )
     try:
         path = verifier.verify(chain[0], list(chain[1:])).chain
-    except (verification.VerificationError, ValueError, UnsupportedAlgorithm):
+    except (verification.VerificationError, *_UNREADABLE):
         raise Malformed("x5c does not lead to a trust anchor") from None
     # X-08, I-10: what was sent is the path, in order, and nothing else.
     if list(path[:-1]) != list(chain):
         raise Malformed("x5c is not in order")
 
 
+def authority_key_ids(chain: Sequence[x509.Certificate]) -> frozenset[bytes]:
+    """Return the key identifiers in the Authority Key Identifiers of a chain (RFC 5280 §4.2.1.1; DE-14)."""
+    found: set[bytes] = set()
+    for certificate in chain:
+        for extension in certificate.extensions:
+            if isinstance(extension.value, x509.AuthorityKeyIdentifier) and extension.value.key_identifier is not None:
+                found.add(extension.value.key_identifier)
+    return frozenset(found)
+
+
+def alternative_names(certificate: x509.Certificate) -> list[x509.GeneralName]:
+    """Return the subject alternative names of a certificate (RFC 5280 §4.2.1.6)."""
+    try:
+        return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        return []
+
+
 def _certificate(entry: Any) -> x509.Certificate:
-    if not isinstance(entry, str) or len(entry) > 2 * _MAX_CERTIFICATE:
+    if not isinstance(entry, str) or len(entry) > _MAX_ENTRY:
         raise Malformed("x5c entry is not a certificate")
     try:
         der = base64.b64decode(entry, validate=True)
         certificate = x509.load_der_x509_certificate(der)
-        # Extensions are parsed on first use; a broken one shall fail here.
-        certificate.extensions  # noqa: B018
-    except (binascii.Error, ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        # These are parsed on first use; what is broken in them shall fail here.
+        _ = certificate.subject, certificate.issuer
+        key_info = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        names = alternative_names(certificate)
+    except _UNREADABLE:
         raise Malformed("x5c entry is not a certificate") from None
+    # X-09: bits that do not count, of base64 or of the signature, would be a second spelling.
+    if base64.b64encode(der).decode("ascii") != entry or not der.endswith(b"\0" + certificate.signature):
+        raise Malformed("x5c entry is not spelled in the one way")
+    # RFC 5480 §2.1.1 (X-05, I-08): a curve by its name, no parameters.
+    if key_info not in certificate.tbs_certificate_bytes:
+        raise Malformed("x5c certificate spells its key in another way")
+    # X-05, I-08: each is compared with each name constraint above it, before any signature of the chain is known.
+    if len(names) > _MAX_NAMES:
+        raise Malformed("x5c certificate has too many names")
     return certificate
 
 
@@ -79,6 +119,18 @@ def _has_certificate_signing(_: Policy, certificate: x509.Certificate, extension
     # RFC 5280 §6.1.4 (n)
     if extension is not None and not extension.key_cert_sign:
         raise ValueError("key usage forbids signing certificates")
+
+
+def _does_not_constrain_subjects(
+    _: Policy, certificate: x509.Certificate, extension: x509.NameConstraints | None
+) -> None:
+    # RFC 5280 §4.2.1.10 (X-03, I-06): the path validation compares alternative names only, and does not say so where
+    # the extension is not critical.
+    if extension is None:
+        return
+    names = [*(extension.permitted_subtrees or ()), *(extension.excluded_subtrees or ())]
+    if any(isinstance(name, x509.DirectoryName) for name in names):
+        raise ValueError("subjects are constrained")
 
 
 def _has_digital_signature(_: Policy, certificate: x509.Certificate, extension: x509.KeyUsage | None) -> None:
@@ -92,5 +144,6 @@ _CA_POLICY = (
     ExtensionPolicy.permit_all()
     .require_present(x509.BasicConstraints, Criticality.CRITICAL, None)
     .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _has_certificate_signing)
+    .may_be_present(x509.NameConstraints, Criticality.AGNOSTIC, _does_not_constrain_subjects)
 )
 _LEAF_POLICY = ExtensionPolicy.permit_all().may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _has_digital_signature)

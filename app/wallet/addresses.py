@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 from app.wallet.errors import WalletRefused
 
 MAX_URL_LENGTH = 2048
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def split_address(url: object, what: str) -> SplitResult:
@@ -41,10 +42,13 @@ def is_loopback(host: str) -> bool:
 
 
 def origin(url: str) -> str:
-    """Return scheme, host and port of a URL in one normal form."""
+    """Return scheme, host and port of a URL as RFC 6454 §6.2 writes an origin: a default port is not in it."""
     parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+    host = parts.hostname or ""
+    written = f"[{host}]" if ":" in host else host
+    if parts.port is None or parts.port == _DEFAULT_PORTS.get(parts.scheme):
+        return f"{parts.scheme}://{written}"
+    return f"{parts.scheme}://{written}:{parts.port}"
 
 
 def issuer_identifier(value: object, what: str) -> str:

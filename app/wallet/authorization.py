@@ -1,8 +1,8 @@
-"""The authorization code flow as the wallet walks it: push, send the person off, judge the way back, redeem."""
+"""The authorization code flow as the wallet walks it: ask, send the person off, judge the way back, redeem."""
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from app.protocol import base64url
 from app.protocol.digest import digest
+from app.wallet.answers import Finished, Unfinished, text
 from app.wallet.discovery import AuthorizationServer, Configuration, CredentialIssuer
 from app.wallet.dpop import DpopSender
 from app.wallet.errors import ServerRefused, WalletRefused
@@ -18,13 +19,17 @@ from app.wallet.keys import Random
 By = Literal["scope", "details"]
 """How to ask: by OAuth scope, or by `authorization_details`."""
 
+Browse = Callable[[str], str]
+"""Sends somebody to the authorization endpoint's address and returns the address their browser came back to."""
 
-class PushedRequest(Struct, frozen=True):
-    """A pushed request: where to send the person, and what its answer is judged by."""
 
-    authorize_url: str
-    redirect_uri: str
+class AuthorizationRequest(Struct, frozen=True, kw_only=True):
+    """What is asked for, and what the answers are judged by."""
+
+    parameters: Mapping[str, str]
+    """As a server takes them that is asked directly (RFC 9126 §2.1)."""
     client_id: str
+    redirect_uri: str
     state: str
     code_verifier: str
     by_details: bool
@@ -37,9 +42,7 @@ class Token(Struct, frozen=True):
     identifiers: Mapping[str, Sequence[str]]
 
 
-def push_request(
-    sender: DpopSender,
-    server: AuthorizationServer,
+def new_request(
     issuer: CredentialIssuer,
     configurations: Sequence[Configuration],
     *,
@@ -48,8 +51,8 @@ def push_request(
     by: By,
     issuer_state: str | None,
     random: Random,
-) -> PushedRequest:
-    """Push the authorization request (RFC 9126) with PKCE and a DPoP proof; the person gets only a reference to it."""
+) -> AuthorizationRequest:
+    """Make an authorization request (OpenID4VCI §5.1) with PKCE."""
     state, code_verifier = base64url.encode(random(32)), base64url.encode(random(32))
     # A configuration without scope can be asked for by its details only (CIM-22).
     by_details = by == "details" or any(configuration.scope is None for configuration in configurations)
@@ -70,27 +73,46 @@ def push_request(
             parameters["resource"] = issuer.identifier
     if issuer_state is not None:
         parameters["issuer_state"] = issuer_state
-    answer = sender.post(
-        server.pushed_authorization_request_endpoint,
-        "pushes the authorization request",
-        "authorization server",
-        form=parameters.items(),
-    ).require(201)
-    request_uri = _text(answer, "request_uri")
-    separator = "&" if urlsplit(server.authorization_endpoint).query else "?"
-    query = urlencode({"client_id": client_id, "request_uri": request_uri})
-    return PushedRequest(
-        authorize_url=f"{server.authorization_endpoint}{separator}{query}",
-        redirect_uri=redirect_uri,
+    return AuthorizationRequest(
+        parameters=parameters,
         client_id=client_id,
+        redirect_uri=redirect_uri,
         state=state,
         code_verifier=code_verifier,
         by_details=by_details,
     )
 
 
-def read_redirect(redirected_to: str, pushed: PushedRequest, server: AuthorizationServer) -> str:
-    """Judge the address the person's browser came back with and return the code.
+def authorize_by_push(
+    sender: DpopSender, server: AuthorizationServer, request: AuthorizationRequest, *, browse: Browse
+) -> str:
+    """Push the request (RFC 9126), send the person to a reference to it and return the code they come back with."""
+    if server.pushed_authorization_request_endpoint is None:
+        raise WalletRefused("unsupported_server", "the authorization server takes no pushed authorization requests")
+    answer = sender.post(
+        server.pushed_authorization_request_endpoint,
+        "pushes the authorization request",
+        "authorization server",
+        form=request.parameters.items(),
+    ).require(201)
+    address = authorize_url(server, request, text(answer, "request_uri"))
+    redirect = read_redirect(browse(address), request, server)
+    if isinstance(redirect, Unfinished):
+        raise WalletRefused("unusable_answer", "the redirect goes on with a session nobody began")
+    return redirect.code
+
+
+def authorize_url(server: AuthorizationServer, request: AuthorizationRequest, request_uri: str) -> str:
+    """Return where to send the person: nothing but a reference to what was asked (RFC 9126 §4)."""
+    separator = "&" if urlsplit(server.authorization_endpoint).query else "?"
+    query = urlencode({"client_id": request.client_id, "request_uri": request_uri})
+    return f"{server.authorization_endpoint}{separator}{query}"
+
+
+def read_redirect(
+    redirected_to: str, request: AuthorizationRequest, server: AuthorizationServer
+) -> Finished | Unfinished:
+    """Judge the address the person's browser came back with.
 
     Raises `WalletRefused` if the answer is not this request's or not this server's, `ServerRefused` for its error.
     """
@@ -99,35 +121,38 @@ def read_redirect(redirected_to: str, pushed: PushedRequest, server: Authorizati
     if len(answer) != len(pairs):
         raise WalletRefused("unusable_answer", "the redirect repeats a parameter")
     # RFC 6749 §10.12: an answer without our state answers somebody else's request.
-    if not hmac.compare_digest(answer.get("state", "").encode(), pushed.state.encode()):
+    if not hmac.compare_digest(answer.get("state", "").encode(), request.state.encode()):
         raise WalletRefused("state_mismatch", "the redirect does not belong to this request")
     # RFC 9207 §2.4 (C-19): errors are checked too; HAIP §4 demands `iss`, so its absence is no excuse.
     if answer.get("iss") != server.issuer:
         raise WalletRefused("issuer_mismatch", "the redirect does not come from the server that was asked")
     if error := answer.get("error"):
         raise ServerRefused(error, answer.get("error_description", ""))
-    return _text(answer, "code")
+    # OpenID4VCI 1.1 §6.2.1.2 (IA-36): the code, or the handle of what goes on; never both.
+    if ("code" in answer) == ("auth_session" in answer):
+        raise WalletRefused("unusable_answer", "the redirect has not exactly one of code and auth_session")
+    return Finished(answer["code"]) if "code" in answer else Unfinished(answer["auth_session"])
 
 
-def redeem_code(sender: DpopSender, server: AuthorizationServer, pushed: PushedRequest, code: str) -> Token:
+def redeem_code(sender: DpopSender, server: AuthorizationServer, request: AuthorizationRequest, code: str) -> Token:
     """Exchange the code for a DPoP-bound access token (RFC 6749 §4.1.3, RFC 9449 §5)."""
     form = {
         "grant_type": "authorization_code",
         "code": code,
-        "redirect_uri": pushed.redirect_uri,
-        "client_id": pushed.client_id,
-        "code_verifier": pushed.code_verifier,
+        "redirect_uri": request.redirect_uri,
+        "client_id": request.client_id,
+        "code_verifier": request.code_verifier,
     }
     answer = sender.post(
         server.token_endpoint, "exchanges the code for a token", "authorization server", form=form.items()
     ).require(200)
-    access_token = _text(answer, "access_token")
+    access_token = text(answer, "access_token")
     # RFC 9449 §5: `Bearer` would say the proof was ignored, and anybody could use the token.
-    if _text(answer, "token_type").lower() != "dpop":
+    if text(answer, "token_type").lower() != "dpop":
         raise WalletRefused("unbound_token", "the access token is not bound to the wallet's key")
     identifiers = _identifiers(answer.get("authorization_details", []))
     # OpenID4VCI §6.2 (TAD-01): who asks by details gets details.
-    if pushed.by_details and not identifiers:
+    if request.by_details and not identifiers:
         raise WalletRefused("unusable_answer", "the token answer names no credential identifiers")
     return Token(access_token, identifiers)
 
@@ -152,10 +177,3 @@ def _identifiers(details: object) -> dict[str, list[str]]:
             raise WalletRefused("unusable_answer", "credential_identifiers of the token answer are not strings")
         found.setdefault(configuration_id, []).extend(identifiers)
     return found
-
-
-def _text(answer: Mapping[str, Any], name: str) -> str:
-    value = answer.get(name)
-    if not isinstance(value, str) or not value:
-        raise WalletRefused("unusable_answer", f"the answer has no {name}")
-    return value

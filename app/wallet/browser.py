@@ -50,7 +50,8 @@ class LoopbackListener:
             if self._now() >= give_up:
                 raise Unreachable("nobody_came_back", f"no answer from the web page in {PATIENCE} s")
             self._server.handle_request()
-        return f"{self.redirect_uri.partition('?')[0]}?{self._server.query}"
+        query, self._server.query = self._server.query, None
+        return f"{self.redirect_uri.partition('?')[0]}?{query}"
 
 
 class _Server(TCPServer):

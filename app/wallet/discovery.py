@@ -53,9 +53,12 @@ class AuthorizationServer(Struct, frozen=True):
     """Authorization server metadata (RFC 8414 §2) as far as the wallet uses it."""
 
     issuer: str
-    pushed_authorization_request_endpoint: str
     authorization_endpoint: str
     token_endpoint: str
+    pushed_authorization_request_endpoint: str | None = None
+    interactive_authorization_endpoint: str | None = None
+    interactive_required: bool = False
+    """Whether only the interactive endpoint takes authorization requests."""
 
 
 def discover_issuer(http: Http, identifier: str) -> CredentialIssuer:
@@ -104,12 +107,25 @@ def discover_server(http: Http, issuer: str) -> AuthorizationServer:
     ):
         if needed not in _member(metadata, member, list):
             raise WalletRefused("unsupported_server", f"the authorization server's {member} lacks {needed}")
+    pushed, interactive = (
+        endpoint_of(issuer, metadata[name], name) if name in metadata else None
+        for name in ("pushed_authorization_request_endpoint", "interactive_authorization_endpoint")
+    )
+    if pushed is None and interactive is None:
+        raise WalletRefused(
+            "unsupported_server", "the authorization server takes neither pushed nor interactive requests"
+        )
+    # OpenID4VCI 1.1 §13.3: it may not be there without the endpoint.
+    required = _member(metadata, "require_interactive_authorization_request", bool)
+    if required and interactive is None:
+        raise WalletRefused("unusable_metadata", "interactive authorization is required, and no endpoint is named")
     return AuthorizationServer(
         issuer,
-        *(
-            endpoint_of(issuer, metadata.get(name), name)
-            for name in ("pushed_authorization_request_endpoint", "authorization_endpoint", "token_endpoint")
-        ),
+        endpoint_of(issuer, metadata.get("authorization_endpoint"), "authorization_endpoint"),
+        endpoint_of(issuer, metadata.get("token_endpoint"), "token_endpoint"),
+        pushed_authorization_request_endpoint=pushed,
+        interactive_authorization_endpoint=interactive,
+        interactive_required=required,
     )
 
 

@@ -1,4 +1,4 @@
-"""HTML forms read and filled as a browser would, to drive the web pages in demonstrations (`--login`)."""
+"""HTML forms read and filled as a browser would, to drive the web pages in demonstrations."""
 
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
@@ -86,19 +86,26 @@ class Page(HTMLParser):
                 form.text_names.append(name)
 
 
-class LoginDriver:
-    """Stands in for a person at a browser: signs in with a password, approves, and says where the browser ends up."""
+class Login(Struct, frozen=True):
+    """What somebody signs in with."""
 
-    def __init__(self, http: Http, username: str, password: str, redirect_uri: str) -> None:
+    username: str
+    password: str
+
+
+class PageDriver:
+    """Stands in for a person at a browser: approves, signs in if told how, and says where the browser ends up."""
+
+    def __init__(self, http: Http, redirect_uri: str, login: Login | None = None) -> None:
         self._http = http
-        self._username = username
-        self._password = password
         self._redirect_uri = redirect_uri
+        self._login = login
         self._signed_in = False
 
     def __call__(self, authorize_url: str) -> str:
         """Walk the pages from the authorization endpoint to the redirect URI and return the address reached there."""
         home = origin(authorize_url)
+        self._signed_in = False
         method, url, fields = "GET", authorize_url, list[tuple[str, str]]()
         for _ in range(MAX_PAGES):
             exchange = self._send(home, method, url, fields)
@@ -132,14 +139,17 @@ class LoginDriver:
         for form in forms:
             if form.password_name is None:
                 continue
+            if self._login is None:
+                raise WalletRefused("login_needed", f"the page wants a password (--login): {page.says}")
             if self._signed_in or not form.text_names:
                 raise ServerRefused("login_failed", f"the page asks again: {page.says}")
             self._signed_in = True
-            filled = {**form.fields, form.text_names[0]: self._username, form.password_name: self._password}
+            name, password = self._login.username, self._login.password
+            filled = {**form.fields, form.text_names[0]: name, form.password_name: password}
             # As the Enter key does: by the first button.
             return form, [*filled.items(), *(button for button in form.buttons[:1] if button[0])]
         for form in forms:
             for button in form.buttons:
                 if AGREE.intersection(button):
                     return form, [*form.fields.items(), button]
-        raise WalletRefused("unknown_page", f"--login knows no answer to the page: {page.says}")
+        raise WalletRefused("unknown_page", f"the wallet knows no answer to the page: {page.says}")

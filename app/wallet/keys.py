@@ -1,4 +1,4 @@
-"""The wallet's P-256 keys and the two JWTs it signs with them: DPoP proofs and key proofs."""
+"""The wallet's P-256 keys and the JWTs that carry them: DPoP proofs and key proofs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -57,10 +57,14 @@ class WalletKey:
         """The RFC 7638 thumbprint."""
         return jwk.thumbprint(self.public_jwk)
 
+    def sign(self, to_sign: bytes) -> bytes:
+        """Return the ES256 signature (RFC 7518 §3.4)."""
+        return jose.raw_signature(self._private_key.sign(to_sign, ec.ECDSA(SHA256())))
+
     def sign_jwt(self, typ: str, payload: Mapping[str, Any]) -> str:
         """Return a compact ES256 JWT that carries its public key in the header."""
         to_sign = jose.signing_input({"typ": typ, "alg": ALGORITHM, "jwk": self.public_jwk}, payload)
-        return jose.compact(to_sign, jose.raw_signature(self._private_key.sign(to_sign, ec.ECDSA(SHA256()))))
+        return jose.compact(to_sign, self.sign(to_sign))
 
 
 def dpop_proof(

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from app.protocol import base64url
 from app.wallet.addresses import origin
@@ -14,7 +14,9 @@ Write = Callable[[str], None]
 """Prints one line."""
 
 _PATH_WIDTH = 54
-_JWT = re.compile(r"(eyJ[A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*((?:~[A-Za-z0-9_-]*)*)")
+_COMPACT = r"(eyJ[A-Za-z0-9_-]++)\.([A-Za-z0-9_-]++)\.[A-Za-z0-9_-]*+"
+# A JWT; with disclosures after it an SD-JWT, and with another JWT at their end one that is presented.
+_JWT = re.compile(rf"(?<![A-Za-z0-9_-]){_COMPACT}(?:((?:~[A-Za-z0-9_-]+)*)~(?:{_COMPACT})?)?")
 _JSON_ERROR = {"use_dpop_nonce": "wants its nonce in the DPoP proof; sent again"}
 
 
@@ -86,7 +88,8 @@ def trace_lines(exchange: Exchange) -> list[str]:
     decoded: dict[str, None] = {}
     for text in (
         *exchange.request_headers.values(),
-        exchange.request_body.decode("utf-8", "replace"),
+        # A form escapes what stands around a JWT.
+        unquote_plus(exchange.request_body.decode("utf-8", "replace")),
         exchange.body.decode("utf-8", "replace"),
     ):
         decoded.update(dict.fromkeys(match[0] for match in _JWT.finditer(text)))
@@ -96,12 +99,14 @@ def trace_lines(exchange: Exchange) -> list[str]:
 
 
 def jwt_lines(compact: str) -> list[str]:
-    """Return a JWT's header and payload, and an SD-JWT's disclosures, as JSON lines; nothing is verified."""
+    """Return a JWT as JSON lines, and an SD-JWT's disclosures and key binding; nothing is verified."""
     match = _JWT.fullmatch(compact)
     if match is None:
         return []
-    lines = [f"= {_decoded(match[1])}", f"= {_decoded(match[2])}"]
-    return lines + [f"~ {_decoded(disclosure)}" for disclosure in match[3].split("~") if disclosure]
+    header, payload, disclosures, *key_binding = match.groups()
+    lines = [f"= {_decoded(header)}", f"= {_decoded(payload)}"]
+    lines += [f"~ {_decoded(disclosure)}" for disclosure in (disclosures or "").split("~") if disclosure]
+    return lines + [f"~= {_decoded(part)}" for part in key_binding if part]
 
 
 def _decoded(segment: str) -> str:

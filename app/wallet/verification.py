@@ -9,7 +9,7 @@ from typing import Any
 from cryptography import x509
 from msgspec import Struct
 
-from app.formats import sd_jwt_vc
+from app.formats import sd_jwt_vc, sd_jwt_vc_verification
 from app.protocol import jose, jwk
 from app.protocol.strict_json import Malformed
 from app.wallet.errors import Misused, WalletRefused
@@ -44,17 +44,16 @@ def verify_credential(
     """
     algorithms = jose.ALGORITHMS.keys()
     try:
-        found: sd_jwt_vc.IntactCredential
+        found: sd_jwt_vc_verification.IntactCredential
         if anchors is None:
-            found = sd_jwt_vc.inspect(credential, algorithms=algorithms, now=now)
+            found = sd_jwt_vc_verification.inspect(credential, algorithms=algorithms, now=now)
         else:
-            found = sd_jwt_vc.verify(credential, anchors=anchors, algorithms=algorithms, now=now)
+            found = sd_jwt_vc_verification.verify(credential, anchors=anchors, algorithms=algorithms, now=now)
     except (Malformed, jose.BadSignature) as error:
         raise WalletRefused("bad_credential", str(error)) from None
     # SD-JWT VC §2.2.2.1 (CR-20): the type is what was asked for.
     if vct is not None and found.vct != vct:
         raise WalletRefused("bad_credential", f"the credential is a {found.vct}, expected {vct}")
-    names = sd_jwt_vc.NEVER_DISCLOSABLE | {"iat"}
     certificate = found.issuer_certificate.subject.rfc4514_string()
     return Verified(
         anchored=anchors is not None,
@@ -66,8 +65,13 @@ def verify_credential(
             ("holder", _holder(found.holder_jwk, holder_key)),
             ("valid", _validity(found.claims)),
         ],
-        claims={name: value for name, value in found.claims.items() if name not in names},
+        claims=personal_claims(found.claims),
     )
+
+
+def personal_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a credential's claims say of the person; what the format needs for itself is left out."""
+    return {name: value for name, value in claims.items() if name not in sd_jwt_vc.RESERVED}
 
 
 def load_anchors(file: Path) -> list[x509.Certificate]:

@@ -140,6 +140,7 @@ EARLY = Made("not yet", ROOT, starts=NOW + DAY)
 ENCRYPTED = LEAF.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password"))
 
 
+@pytest.mark.rule("IS-22")
 @pytest.mark.parametrize(
     ("private_key_pem", "chain_pem", "says"),
     [

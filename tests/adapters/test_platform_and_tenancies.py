@@ -11,6 +11,7 @@ from app.adapters.db.tables import audit_events, metadata, tenants
 from app.adapters.db.vaults import Vaults
 from app.adapters.key_maker import SoftwareKeyMaker
 from app.adapters.vault import MasterKeys, SealBroken
+from app.interaction.evidence import Evidence
 from app.interaction.machine import Status
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
@@ -192,6 +193,7 @@ async def test_deleting_destroys_keys_and_rows_and_keeps_the_slug(database: Open
     def fill(store: Any) -> None:
         store.sessions.create(records.session())
         store.browser_flows.create(records.flow())
+        store.repeatable_answers.keep(records.answer())
         store.grants.create(records.grant())
         store.codes.create(records.code())
         store.grants.create_access_token(records.access_token())
@@ -265,8 +267,8 @@ async def test_what_has_expired_is_deleted_and_nothing_else(database: OpenedData
             ],
         )
 
-    assert await expire(60) == 0
-    assert await expire(61) == 3  # the spent value, the login attempts, the unused code
+    assert await expire(59) == 0
+    assert await expire(60) == 3  # the spent value, the login attempts, the unused code
     assert await found() == [True, True, False, True, True, True]
     # The session's row goes; the used code stays as long as its grant.
     await expire(901)
@@ -287,7 +289,7 @@ async def test_a_session_is_ended_on_record_before_its_row_goes(database: Opened
     ]
     assert ended == [0, 1, 0]
     found = await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
-    assert found == records.session(status=Status.EXPIRED, presentation_data=None)
+    assert found == records.session(status=Status.EXPIRED, presentation_data=None, completed_steps=Evidence())
     recorded = select(audit_events.c.kind, audit_events.c.subject, audit_events.c.occurred_at)
     events = await database.sql(lambda connection: connection.execute(recorded).all())
     assert events == [("session_expired", "session-1", NOW + 900)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, delete, select
 
@@ -128,7 +129,8 @@ async def test_who_changes_a_value_meanwhile_wins(database: OpenedDatabase) -> N
     assert len(found) == len(SEALED)
 
     def change(store: Any) -> None:
-        assert store.sessions.advance(SESSION, status=SESSION.status, step_index=1, completed_steps={"a": 1}, now=NOW)
+        moved = msgspec.structs.replace(SESSION, step_index=1, presentation_data=None, completed_steps=records.EVIDENCE)
+        assert store.sessions.advance(SESSION, moved, now=NOW)
         assert store.browser_flows.advance(records.flow(), step_index=1, user_id="u", results={"b": 2})
         assert store.codes.spend(records.code(), grant_id="grant-1", now=NOW)
         assert store.grants.revoke("grant-1", now=NOW)
@@ -136,10 +138,10 @@ async def test_who_changes_a_value_meanwhile_wins(database: OpenedDatabase) -> N
 
     await database.write(tenant, change)
     resealed = await database.write(tenant, lambda store: store.sealed_values.reseal(found))
-    assert resealed == Resealed(done=len(SEALED) - 5, broken=0)
+    assert resealed == Resealed(done=len(SEALED) - 6, broken=0)
     session = await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
     assert session is not None
-    assert (session.step_index, session.completed_steps, session.state) == (1, {"a": 1}, SESSION.state)
+    assert (session.step_index, session.completed_steps, session.state) == (1, records.EVIDENCE, SESSION.state)
     flow = await database.read(tenant, lambda store: store.browser_flows.by_cookie(digest("cookie")))
     assert flow is not None
     assert flow.results == {"b": 2}

@@ -9,10 +9,12 @@ from sqlalchemy import Column, Connection, LargeBinary, select, update
 
 from app.adapters.db.engine import sqlite_file
 from app.adapters.db.tables import SEALED as SEALED_COLUMNS
-from app.adapters.db.tables import data_keys, metadata
+from app.adapters.db.tables import data_keys, metadata, repeatable_answers
 from app.adapters.vault import SealBroken
+from app.interaction.evidence import Evidence
 from app.interaction.plan import ClaimValue, PlannedCredential
 from app.protocol.digest import digest
+from app.records import PresentationData
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.postgres import dump
@@ -37,11 +39,11 @@ AUTHORIZATION = msgspec.structs.replace(
 SESSION = records.session(
     state=secret("state"),
     authorization_details=[{"type": secret("details")}],
-    presentation_data={"vp_token": secret("presentation")},
+    presentation_data=PresentationData(secret("nonce of a presentation")),
     plan=msgspec.structs.replace(
         records.session().plan, credentials=[PlannedCredential("pid", secret("plan"), claims=[])]
     ),
-    completed_steps={"login": secret("step")},
+    completed_steps=Evidence(results={"login": {"found": secret("step")}}),
 )
 USER = records.user(
     username=secret("user name"), password_hash=secret("hash"), demo_hint=secret("hint"), claims={"a": secret("claim")}
@@ -98,7 +100,8 @@ def test_octets_that_are_no_digest_are_sealed() -> None:
         for column in table.c
         if isinstance(type_ := column.type, LargeBinary) and type_.length is None and str(column) not in SEALED
     ]
-    assert unsealed == [data_keys.c.wrapped]
+    # Wrapped by a master key; sealed by a key that only a wallet has.
+    assert unsealed == [data_keys.c.wrapped, repeatable_answers.c.sealed]
 
 
 @pytest.mark.rule("M-12", "M-14")
@@ -147,18 +150,22 @@ async def test_a_value_from_another_row_of_the_tenant_is_refused(database: Opene
 async def test_what_an_earlier_step_left_does_not_open_at_a_later_one(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
     await database.write(tenant, fill)
-    columns = [SEALED["sessions.completed_steps"], SEALED["browser_flows.results"]]
+    names = ["sessions.completed_steps", "sessions.presentation_data", "browser_flows.results"]
+    columns = [SEALED[name] for name in names]
     before = [await database.sql(value_of(column, tenant.tenant_id)) for column in columns]
 
     def step(store: Any) -> None:
-        assert store.sessions.advance(SESSION, status=SESSION.status, step_index=1, completed_steps={}, now=NOW)
+        assert store.sessions.advance(SESSION, msgspec.structs.replace(SESSION, step_index=1), now=NOW)
         assert store.browser_flows.advance(records.flow(), step_index=1, user_id=None, results={})
 
     await database.write(tenant, step)
-    for column, value in zip(columns, before, strict=True):
-        await database.sql(put(column, tenant.tenant_id, value))
+    for column, earlier in zip(columns, before, strict=True):
+        current = await database.sql(value_of(column, tenant.tenant_id))
+        await database.sql(put(column, tenant.tenant_id, earlier))
         with pytest.raises(SealBroken):
             await database.read(tenant, OPENED_BY[str(column)])
+        await database.sql(put(column, tenant.tenant_id, current))
+        assert await database.read(tenant, OPENED_BY[str(column)]) is not None
 
 
 @pytest.mark.rule("M-16")

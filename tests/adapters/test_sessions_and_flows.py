@@ -3,14 +3,19 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from app.adapters.db.tables import sessions
-from app.interaction.machine import Status
+from app.adapters.vault import SealBroken
+from app.document.model import LoginStep
+from app.interaction.evidence import Evidence
+from app.interaction.machine import TERMINAL, Status
+from app.interaction.plan import Plan
 from app.protocol.digest import digest
-from app.records import Session
+from app.records import PresentationData, Session
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.records import NOW
@@ -18,12 +23,14 @@ from tests.support.records import NOW
 
 async def test_a_session_is_found_as_it_was_stored(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
-    stored = records.session()
+    stored = records.session(auth_session_digest=digest("auth session"), attempts=3)
     await database.write(tenant, lambda store: store.sessions.create(stored))
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == stored
     assert await database.read(tenant, lambda store: store.sessions.by_request_uri(digest("request uri"))) == stored
+    assert await database.read(tenant, lambda store: store.sessions.by_auth_session(digest("auth session"))) == stored
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-2")) is None
     assert await database.read(tenant, lambda store: store.sessions.by_request_uri(digest("other"))) is None
+    assert await database.read(tenant, lambda store: store.sessions.by_auth_session(digest("request uri"))) is None
 
 
 async def test_a_session_of_nothing_but_what_must_be_there(database: OpenedDatabase) -> None:
@@ -41,7 +48,7 @@ async def test_a_session_of_nothing_but_what_must_be_there(database: OpenedDatab
         request_uri_digest=None,
         request_uri_expires_at=None,
         presentation_data=None,
-        completed_steps={},
+        completed_steps=Evidence(),
     )
     another = records.session(session_id="session-2", request_uri_digest=None, request_uri_expires_at=None)
     for one in (stored, another):
@@ -49,37 +56,122 @@ async def test_a_session_of_nothing_but_what_must_be_there(database: OpenedDatab
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == stored
 
 
-def advance(judged: Session, *, now: int = NOW, step_index: int = 1, status: Status = Status.PENDING) -> Any:
-    return lambda store: store.sessions.advance(
-        judged, status=status, step_index=step_index, completed_steps={"confirm": {"by": "erika"}}, now=now
-    )
+MOVED = records.session(
+    status=Status.PRESENTATION_RECEIVED,
+    auth_session_digest=digest("next auth session"),
+    request_uri_digest=digest("next request uri"),
+    request_uri_expires_at=NOW + 120,
+    presentation_data=PresentationData("next nonce"),
+    step_index=1,
+    completed_steps=Evidence(presented=[records.PRESENTED]),
+)
 
 
-async def test_a_session_moves_on_once(database: OpenedDatabase) -> None:
+def advance(judged: Session, moved: Session = MOVED, *, now: int = NOW) -> Any:
+    return lambda store: store.sessions.advance(judged, moved, now=now)
+
+
+@pytest.mark.parametrize("handle", [None, digest("auth session")], ids=["no handle", "a handle"])
+async def test_a_session_moves_on_once(database: OpenedDatabase, handle: bytes | None) -> None:
     tenant = await database.make_tenant()
-    judged = records.session()
+    judged = records.session(auth_session_digest=handle)
     await database.write(tenant, lambda store: store.sessions.create(judged))
     assert await database.write(tenant, advance(judged)) is True
     assert await database.write(tenant, advance(judged)) is False
-    moved = await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
-    assert moved == records.session(step_index=1, completed_steps={"confirm": {"by": "erika"}})
+    assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == MOVED
+
+
+@pytest.mark.rule("B-19")
+async def test_moving_on_leaves_what_a_session_began_with(database: OpenedDatabase) -> None:
+    tenant = await database.make_tenant()
+    stored = records.session()
+    await database.write(tenant, lambda store: store.sessions.create(stored))
+    other = {
+        "dialect": "iae",
+        "client_id": "other",
+        "scope": "more",
+        "dpop_jkt": records.OTHER_JKT,
+        "attempts": 0,
+        "plan": Plan(steps=[LoginStep(id="other")], credentials=[]),
+        "expires_at": NOW + 9000,
+    }
+    await database.write(tenant, lambda store: store.sessions.count_attempt(stored))
+    assert await database.write(tenant, advance(stored, msgspec.structs.replace(MOVED, **other))) is True
+    found = await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
+    assert found == msgspec.structs.replace(MOVED, attempts=1)
+
+
+@pytest.mark.rule("IA-53")
+@pytest.mark.parametrize("status", [Status.CODE_ISSUED, Status.FAILED])
+async def test_nothing_that_was_shown_is_kept_of_an_ended_session(database: OpenedDatabase, status: Status) -> None:
+    tenant = await database.make_tenant()
+    judged = records.session()
+    await database.write(tenant, lambda store: store.sessions.create(judged))
+    ended = records.session(status=status, presentation_data=None, completed_steps=Evidence())
+    assert await database.write(tenant, advance(judged, ended)) is True
+    assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == ended
+    row = await database.sql(lambda connection: connection.execute(select(sessions)).one())
+    assert (row.completed_steps, row.presentation_data) == (None, None)
+
+
+@pytest.mark.rule("M-13")
+async def test_evidence_taken_from_a_running_session_is_noticed(database: OpenedDatabase) -> None:
+    """An insider who sets `step_index` behind the steps has no evidence to put there, and none is not taken."""
+    tenant = await database.make_tenant()
+    await database.write(tenant, lambda store: store.sessions.create(records.session()))
+    take = update(sessions).values(completed_steps=None, presentation_data=None, step_index=2)
+    with pytest.raises(IntegrityError):
+        await database.sql(lambda connection: connection.execute(take))
+    await database.sql(without_checks_on_sessions)
+    await database.sql(lambda connection: connection.execute(take))
+    with pytest.raises(SealBroken):
+        await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
+
+
+def without_checks_on_sessions(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("PRAGMA ignore_check_constraints = ON"))
+    else:
+        connection.execute(text("ALTER TABLE sessions DROP CONSTRAINT ck_sessions_erased_when_ended"))
+
+
+NOT_AS_STORED = {
+    "status": records.session(status=Status.WEB_AUTH_COMPLETED),
+    "step index": records.session(step_index=1),
+    "handle": records.session(auth_session_digest=digest("superseded")),
+    "session": records.session(session_id="session-2"),
+}
 
 
 @pytest.mark.parametrize(
     ("judged", "now"),
-    [
-        (records.session(status=Status.WEB_AUTH_COMPLETED), NOW),
-        (records.session(step_index=1), NOW),
-        (records.session(), NOW + 900),
-        (records.session(session_id="session-2"), NOW),
-    ],
-    ids=["status", "step index", "expiry", "session"],
+    [*((judged, NOW) for judged in NOT_AS_STORED.values()), (records.session(), NOW + 900)],
+    ids=[*NOT_AS_STORED, "expiry"],
 )
 async def test_a_session_that_is_not_as_judged_stays(database: OpenedDatabase, judged: Session, now: int) -> None:
     tenant = await database.make_tenant()
     stored = records.session()
     await database.write(tenant, lambda store: store.sessions.create(stored))
-    assert await database.write(tenant, advance(judged, now=now, status=Status.FAILED)) is False
+    assert await database.write(tenant, advance(judged, now=now)) is False
+    assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == stored
+
+
+async def test_attempts_are_counted_one_by_one(database: OpenedDatabase) -> None:
+    tenant = await database.make_tenant()
+    judged = records.session(auth_session_digest=digest("auth session"))
+    await database.write(tenant, lambda store: store.sessions.create(judged))
+    counts = [database.write(tenant, lambda store: store.sessions.count_attempt(judged)) for _ in range(5)]
+    assert sorted(await asyncio.gather(*counts)) == [1, 2, 3, 4, 5]  # type: ignore[type-var]  # none is None
+    found = await database.read(tenant, lambda store: store.sessions.by_auth_session(digest("auth session")))
+    assert found == msgspec.structs.replace(judged, attempts=5)
+
+
+@pytest.mark.parametrize("judged", NOT_AS_STORED.values(), ids=NOT_AS_STORED)
+async def test_no_attempt_is_counted_of_a_session_that_moved_on(database: OpenedDatabase, judged: Session) -> None:
+    tenant = await database.make_tenant()
+    stored = records.session()
+    await database.write(tenant, lambda store: store.sessions.create(stored))
+    assert await database.write(tenant, lambda store: store.sessions.count_attempt(judged)) is None
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == stored
 
 
@@ -114,8 +206,11 @@ async def test_the_database_refuses_impossible_sessions(database: OpenedDatabase
 async def test_the_database_knows_the_status_words(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
     await database.write(tenant, lambda store: store.sessions.create(records.session()))
+    sealed = await database.sql(lambda connection: connection.execute(select(sessions.c.completed_steps)).scalar_one())
     for word in Status:
-        change = update(sessions).values(status=word.value)
+        change = update(sessions).values(
+            status=word.value, completed_steps=None if word in TERMINAL else sealed, presentation_data=None
+        )
         await database.sql(lambda connection, change=change: connection.execute(change))  # type: ignore[misc]  # a default in a lambda
     unknown = update(sessions).values(status="done")
     with pytest.raises(IntegrityError):

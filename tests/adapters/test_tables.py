@@ -87,7 +87,8 @@ def statements() -> Iterator[tuple[str, Select[Any] | Update | Delete]]:
         for name, value in vars(module).items():
             if isinstance(value, Select | Update | Delete):
                 yield f"{module_info.name}.{name}", value
-    yield from ((f"expiry of {one.table}", one) for one in expiry._STATEMENTS)
+    yield from ((f"erasure of {one.table}", one) for one in expiry._ERASURES)
+    yield from ((f"expiry of {one.table}", one) for one in expiry._DELETIONS)
     yield from ((f"deletion of {one.table}", one) for one in platform._DELETE_ROWS)
     for one in sealed_values._COLUMNS.values():
         yield f"what is sealed in {one.column}", one.find

@@ -20,17 +20,19 @@ from tests.support.records import NOW
 
 EVENT = AuditEvent(event_id="event-1", occurred_at=NOW, kind="issued", subject="grant-1")
 
+SESSION = records.session(auth_session_digest=digest("auth session"))
+
 # Method → the call with A's identifiers and what the other tenant gets: a value, or an exception.
 CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
     "sessions.create": (lambda s: s.sessions.create(records.session()), None),
     "sessions.by_request_uri": (lambda s: s.sessions.by_request_uri(digest("request uri")), None),
     "sessions.by_id": (lambda s: s.sessions.by_id("session-1"), None),
-    "sessions.advance": (
-        lambda s: s.sessions.advance(
-            records.session(), status=Status.FAILED, step_index=1, completed_steps={}, now=NOW
-        ),
-        False,
-    ),
+    "sessions.by_auth_session": (lambda s: s.sessions.by_auth_session(digest("auth session")), None),
+    "sessions.advance": (lambda s: s.sessions.advance(SESSION, records.session(status=Status.FAILED), now=NOW), False),
+    "sessions.count_attempt": (lambda s: s.sessions.count_attempt(SESSION), None),
+    "repeatable_answers.keep": (lambda s: s.repeatable_answers.keep(records.answer()), IntegrityError),
+    "repeatable_answers.find": (lambda s: s.repeatable_answers.find(records.answer().handle_digest), None),
+    "repeatable_answers.take": (lambda s: s.repeatable_answers.take(records.answer()), False),
     "browser_flows.create": (lambda s: s.browser_flows.create(records.flow(flow_id="new")), IntegrityError),
     "browser_flows.by_cookie": (lambda s: s.browser_flows.by_cookie(digest("cookie")), None),
     "browser_flows.advance": (
@@ -87,7 +89,8 @@ def methods() -> Iterator[str]:
 
 
 def fill(store: Any) -> None:
-    store.sessions.create(records.session())
+    store.sessions.create(SESSION)
+    store.repeatable_answers.keep(records.answer())
     store.browser_flows.create(records.flow())
     store.codes.create(records.code())
     store.grants.create(records.grant())

@@ -17,7 +17,7 @@ from app.settings import Settings
 
 MATRIX = Path(__file__).parent / "matrix.txt"
 ROOT = Path(__file__).parents[2]
-CHECKS = ("tenancy", "form", "client", "proof", "access_token", "json_object", "browser_leg")
+CHECKS = ("tenancy", "form", "client", "proof", "access_token", "json_object", "browser_leg", "follow_ups")
 """What a handler can demand, in the order of the chain; everything else it names is no check."""
 
 

@@ -160,7 +160,7 @@ def test_good_public_urls(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "word"),
     [
-        ("http://issuer.example", "plain http is for"),
+        pytest.param("http://issuer.example", "plain http is for", marks=pytest.mark.rule("REQ-15")),
         ("http://localhost.example", "plain http is for"),
         ("http://127.0.0.1.example", "plain http is for"),
         ("https://issuer.example/", "trailing slash"),

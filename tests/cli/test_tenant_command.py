@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from cryptography import x509
 
 from app.cli import vestibule
-from tests.document.test_reader import EXAMPLE, MINIMAL
+from tests.document.test_reader import CONFIG, EXAMPLE, MINIMAL
 
 SMALL = MINIMAL + "clients: {unknown_public: {redirect_uris: ['http://localhost/cb']}}\n"
 
@@ -34,7 +34,7 @@ def test_validate_prints_every_problem_where_editors_find_it(folder: Path) -> No
         f"{file}:3:3: error at tenant.slug: This is not in the right form."
         " — Use 1 to 63 lower-case letters, digits and hyphens.",
         f"{file}:16:18: error at credentials.badge.claims[0].source.from:"
-        " This must be `user` or `step` or `constant`. — Did you mean `user`?",
+        " This must be `user` or `step` or `constant` or `presentation`. — Did you mean `user`?",
     ]
 
 
@@ -142,3 +142,102 @@ def test_another_master_key_is_told_and_changes_nothing(folder: Path) -> None:
         assert "The database needs master key" in result.stderr
     kept.replace(made)
     assert run(folder, "tenant", "show", "acme").exit_code == 0
+
+
+@pytest.fixture
+def two_tenants(folder: Path) -> Path:
+    """The documents of the demonstration, the trusting one first by its name."""
+    (folder / "a.yaml").write_bytes(CONFIG["university"])
+    (folder / "b.yaml").write_bytes(CONFIG["pid-provider"])
+    return folder
+
+
+def test_a_folder_is_applied_in_the_order_of_trust(two_tenants: Path) -> None:
+    folder = two_tenants
+    result = run(folder, "tenant", "validate", str(folder))
+    assert result.exit_code == 0
+    assert [line.split(": ")[1] for line in result.stderr.splitlines()] == ["note at issuer.origin"]
+
+    assert run(folder, "tenant", "apply", str(folder / "a.yaml")).stderr.splitlines()[-1] == (
+        "Error: There is no tenant 'pid-provider' to trust: apply its document first, or together with this one."
+    )
+    dry = run(folder, "tenant", "apply", "--dry-run", str(folder)).stdout.splitlines()
+    assert [line for line in dry if not line.startswith(" ")] == [
+        "pid-provider: would be created",
+        "university: would be created",
+    ]
+    applied = run(folder, "tenant", "apply", str(folder)).stdout.splitlines()
+    assert [line for line in applied if not line.startswith(" ")] == [
+        "pid-provider: created, revision 1",
+        "university: created, revision 1",
+    ]
+    assert {"  add trust pid-provider", "  add presentation pid", "  add presentation name"} <= set(applied)
+    assert run(folder, "tenant", "apply", str(folder)).stdout.splitlines() == [
+        "pid-provider: unchanged, revision 1",
+        "university: unchanged, revision 1",
+    ]
+    shown = run(folder, "tenant", "show", "university").stdout
+    assert "trust       pid-provider (tenant pid-provider, http://localhost:8000/pid-provider)" in shown
+    assert "steps: present, confirm; holder binding: unlinked)" in shown
+    stored = json.loads(run(folder, "tenant", "show", "university", "--json").stdout)
+    anchor = run(folder, "keys", "anchor", "pid-provider").stdout
+    assert stored["trust"]["pid-provider"]["resolved"]["anchors"] == [anchor]
+
+
+def test_tenants_that_wait_for_each_other_are_named(folder: Path) -> None:
+    for slug, other in (("acme", "bolt"), ("bolt", "acme")):
+        trust = f"trust: {{them: {{type: tenant, tenant: {other}}}}}\n"
+        (folder / f"{slug}.yaml").write_text(SMALL.replace("slug: acme", f"slug: {slug}") + trust)
+    result = run(folder, "tenant", "apply", str(folder))
+    assert result.exit_code == 1
+    assert "trust each other or wait for those that do: acme, bolt." in result.stderr
+
+
+def test_what_would_change_is_shown(two_tenants: Path) -> None:
+    folder = two_tenants
+    result = run(folder, "tenant", "diff", str(folder))
+    assert result.exit_code == 4
+    assert "+++ university: given" in result.stdout
+    assert run(folder, "tenant", "apply", str(folder)).exit_code == 0
+    result = run(folder, "tenant", "diff", str(folder))
+    assert (result.exit_code, result.stdout) == (0, "")
+
+    changed = CONFIG["pid-provider"].replace(b"password: vestibule-demo", b"password: another-secret")
+    (folder / "b.yaml").write_bytes(changed.replace(b"name: Demonstration wallet", b"name: Wallet"))
+    result = run(folder, "tenant", "diff", str(folder))
+    assert result.exit_code == 4
+    assert [line for line in result.stdout.splitlines() if line[:1] in "+-"] == [
+        "--- pid-provider: stored",
+        "+++ pid-provider: given",
+        "-    name: Demonstration wallet",
+        "+    name: Wallet",
+        "-  password: as it is",
+        "+  password: another, or another hint at it",
+    ]
+    (folder / "b.yaml").write_text("x")
+    result = run(folder, "tenant", "diff", str(folder))
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+def test_a_tenant_is_exported_and_applied_again(two_tenants: Path) -> None:
+    folder = two_tenants
+    assert run(folder, "tenant", "apply", str(folder)).exit_code == 0
+    exported = folder / "exported"
+    exported.mkdir()
+    for slug in ("pid-provider", "university"):
+        file = exported / f"{slug}.yaml"
+        assert run(folder, "tenant", "export", slug, "--output", str(file)).stdout == ""
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert file.read_text() == run(folder, "tenant", "export", slug).stdout
+        assert "password: " not in file.read_text()
+        assert "resolved" not in file.read_text()
+        as_json = json.loads(run(folder, "tenant", "export", slug, "--json").stdout)
+        assert as_json["tenant"]["slug"] == slug
+        again = run(folder, "tenant", "export", slug, "--output", str(file))
+        assert (again.exit_code, again.stderr) == (1, f"Error: {file} cannot be made: File exists\n")
+    assert run(folder, "tenant", "validate", str(exported)).exit_code == 0
+    assert run(folder, "tenant", "apply", str(exported)).stdout.splitlines() == [
+        "pid-provider: unchanged, revision 1",
+        "university: unchanged, revision 1",
+    ]
+    assert run(folder, "tenant", "export", "nobody").exit_code == 1

@@ -16,7 +16,9 @@ from app.document.reader import MAX_FINDINGS, read
 from app.document.rules import Surroundings
 from app.document.validation import validate
 
-EXAMPLE = (Path(__file__).parents[2] / "config/tenants/pid-provider.yaml").read_bytes()
+CONFIG = {file.stem: file.read_bytes() for file in (Path(__file__).parents[2] / "config/tenants").glob("*.yaml")}
+"""The documents of the demonstration, by tenant."""
+EXAMPLE = CONFIG["pid-provider"]
 
 MINIMAL = """\
 schema: vestibule.tenant/1
@@ -104,7 +106,7 @@ WRONG: list[tuple[str, str, tuple[str, int, int, str, str]]] = [
             "credentials.badge.claims[0].source.from",
             16,
             18,
-            "This must be `user` or `step` or `constant`.",
+            "This must be `user` or `step` or `constant` or `presentation`.",
             "Did you mean `user`?",
         ),
     ),
@@ -147,7 +149,13 @@ WRONG: list[tuple[str, str, tuple[str, int, int, str, str]]] = [
     (
         "{type: login, id: login}",
         "{type: logn, id: login}",
-        ("sequences.web.steps[0].type", 20, 10, "This must be `login` or `confirm`.", "Did you mean `login`?"),
+        (
+            "sequences.web.steps[0].type",
+            20,
+            10,
+            "This must be `login` or `confirm` or `presentation`.",
+            "Did you mean `login`?",
+        ),
     ),
     (
         "  web:\n    steps:",
@@ -262,7 +270,7 @@ def test_no_message_repeats_a_password(secret: str) -> None:
     assert secret not in str(found)
 
 
-example_tree = yaml.load(EXAMPLE, Loader=yaml.CSafeLoader)
+example_trees = [yaml.load(text, Loader=yaml.CSafeLoader) for text in CONFIG.values()]
 junk = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -291,7 +299,7 @@ def mutate(data: st.DataObject, node: Any) -> Any:
 @given(st.data())
 def test_a_mutated_example_is_read_or_has_problems_and_both_doors_agree(data: st.DataObject) -> None:
     try:
-        text = msgspec.json.encode(mutate(data, example_tree))
+        text = msgspec.json.encode(mutate(data, data.draw(st.sampled_from(example_trees))))
     except UnicodeEncodeError:
         return  # a lone surrogate cannot be written down at all
     validated = validate(text, Surroundings("http://localhost:8000", demo=True))

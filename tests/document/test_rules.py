@@ -93,7 +93,12 @@ RULES: list[tuple[str, list[tuple[str, str]], tuple[str, str, str, int]]] = [
     (
         "confirm before login",
         [(STEP, "{type: confirm, id: c, show_values: true}\n      - " + STEP)],
-        (ERROR, "sequences.web.steps[0]", "Nobody has signed in when this step asks to confirm.", 20),
+        (
+            ERROR,
+            "sequences.web.steps[0]",
+            "Nobody has signed in or presented anything when this step asks to confirm.",
+            20,
+        ),
     ),
     (
         "no such step",
@@ -309,6 +314,6 @@ def test_without_a_login_step_users_are_odd_and_their_claims_unreachable() -> No
     text = changed((STEP, "{type: confirm, id: c}"), (WALLET, WALLET + "users: [{username: e, password: x}]\n"))
     assert [(severity, path, message) for severity, path, message, _ in problems(text)] == [
         (ERROR, "credentials.badge.claims[0].source", "Nobody signs in in this sequence."),
-        (ERROR, "sequences.web.steps[0]", "Nobody has signed in when this step asks to confirm."),
+        (ERROR, "sequences.web.steps[0]", "Nobody has signed in or presented anything when this step asks to confirm."),
         (WARNING, "users", "Nobody can sign in: no sequence has a `login` step."),
     ]

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -12,7 +13,7 @@ import yaml
 from app.document.model import TenantDocument
 from app.document.reader import read
 from app.document.schema import tenant_schema
-from tests.document.test_reader import EXAMPLE, MINIMAL, WRONG
+from tests.document.test_reader import CONFIG, MINIMAL, WRONG
 
 
 def minimal() -> dict[str, Any]:
@@ -29,14 +30,31 @@ def test_it_is_a_draft_2020_12_schema_without_a_network_location() -> None:
     assert all(part["description"] for part in schema["$defs"].values())
 
 
+def test_a_union_of_several_kinds_says_what_it_is() -> None:
+    """The reader says it to whoever writes another kind."""
+
+    def unions(node: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(node, dict):
+            kinds = [branch for branch in node.get("anyOf", []) if branch.get("type") != "null"]
+            if len(kinds) > 1 and "discriminator" not in node:
+                yield node
+        for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
+            yield from unions(inner)
+
+    found = list(unions(tenant_schema()))
+    assert len(found) >= 3
+    assert [union for union in found if "description" not in union] == []
+
+
 def test_its_patterns_are_ecma_262() -> None:
     text = json.dumps(tenant_schema())
     assert r"\\Z" not in text
     assert json.dumps(r"^[a-z0-9-]{1,63}$") in text
 
 
-def test_it_accepts_the_example() -> None:
-    reading = read(EXAMPLE)
+@pytest.mark.parametrize("tenant", CONFIG)
+def test_it_accepts_the_examples(tenant: str) -> None:
+    reading = read(CONFIG[tenant])
     assert reading.document is not None
     jsonschema.Draft202012Validator(tenant_schema()).validate(msgspec.to_builtins(reading.document))
 
@@ -61,6 +79,13 @@ def test_what_the_reader_refuses_the_strict_door_refuses_too(index: int) -> None
         (("credentials", "badge", "claims", 0, "source"), {"from": "user", "path": None}),
         (("users",), [{"username": "a", "password": "b", "claims": {"x": {"y": [1]}}}]),
         (("issuer",), {"origin": None}),
+        (("credentials", "badge", "same_person"), "unchecked"),
+        (("credentials", "badge", "same_person"), None),
+        (("credentials", "badge", "same_person"), [[{"from": "user", "path": ["a"]}, {"from": "user", "path": ["b"]}]]),
+        (
+            ("credentials", "badge", "claims", 0, "source"),
+            {"from": "presentation", "step": "s", "credential": "c", "path": ["a", None, 0]},
+        ),
     ],
 )
 def test_both_accept(path: tuple[str | int, ...], value: object) -> None:

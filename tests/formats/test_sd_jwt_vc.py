@@ -10,7 +10,9 @@ from cryptography import x509
 
 from app.document.model import Claim as DocumentClaim
 from app.document.model import FromConstant
-from app.formats.sd_jwt_vc import RESERVED, UnsignedCredential, VerifiedCredential, build, validity_period, verify
+from app.formats.sd_jwt_vc import RESERVED, UnsignedCredential, build, validity_period
+from app.formats.sd_jwt_vc_verification import VerifiedCredential, verify
+from app.interaction.evidence import Evidence
 from app.interaction.plan import PlannedCredential, collect_claims
 from app.protocol.jose import BadSignature
 from app.protocol.strict_json import Malformed
@@ -70,7 +72,7 @@ def crafted(*disclosures: str, header: dict[str, Any] | None = None, **claims: A
     return "~".join([make_jwt(HEADER | (header or {}), PLAIN | claims, LEAF_KEY), *disclosures, ""])
 
 
-@pytest.mark.rule("CR-18", "CR-19", "CR-20")
+@pytest.mark.rule("CR-18", "VC-18", "CR-20")
 @pytest.mark.parametrize("chain", [[LEAF], [SUB_LEAF, SUB]])
 def test_what_is_issued_verifies(chain: list[x509.Certificate]) -> None:
     verified = judge(issue(chain=chain))
@@ -88,6 +90,7 @@ def test_what_is_issued_verifies(chain: list[x509.Certificate]) -> None:
     }
 
 
+@pytest.mark.rule("IS-01", "IS-10", "IS-20")
 def test_pyjwt_reads_what_is_signed() -> None:
     issuer_jwt, *disclosures = issue().split("~")
     assert len(disclosures) == 3
@@ -114,6 +117,7 @@ def test_the_holder_may_withhold_what_is_selective() -> None:
     assert judge(issuer_jwt + "~").claims["age_over_18"] is True
 
 
+@pytest.mark.rule("IS-09")
 def test_without_selective_claims_there_is_nothing_of_the_mechanism() -> None:
     credential = issue([Claim(("a",), 1, "always")])
     assert credential.count("~") == 1
@@ -124,7 +128,7 @@ def test_without_selective_claims_there_is_nothing_of_the_mechanism() -> None:
 def test_the_plans_claims_fit() -> None:
     claim = DocumentClaim(path=["given_name"], source=FromConstant(value="Erika"))
     planned = PlannedCredential(configuration_id="pid", name="PID", claims=[claim])
-    values = collect_claims(planned, user_claims={}, step_results={})
+    values = collect_claims(planned, user_claims={}, evidence=Evidence())
     credential = build(
         values,
         vct=VCT,
@@ -139,7 +143,7 @@ def test_the_plans_claims_fit() -> None:
     assert len(credential.disclosures) == 1
 
 
-@pytest.mark.rule("M-24")
+@pytest.mark.rule("M-24", "IS-04")
 @pytest.mark.parametrize("name", [*sorted(RESERVED), "_sd", "_sd_alg", "..."])
 @pytest.mark.parametrize("disclosure", ["selective", "always"])
 def test_a_mapped_claim_cannot_have_the_issuers_names(name: str, disclosure: Literal["selective", "always"]) -> None:
@@ -147,7 +151,7 @@ def test_a_mapped_claim_cannot_have_the_issuers_names(name: str, disclosure: Lit
         unsigned([Claim((name,), "x", disclosure)])
 
 
-@pytest.mark.rule("CR-14")
+@pytest.mark.rule("CR-14", "IS-13", "IS-14")
 @pytest.mark.parametrize(("validity", "days"), [(3600, 1), (DAY, 1), (DAY + 1, 2), (30 * DAY, 30)])
 @pytest.mark.parametrize("second", [0, 1, DAY - 1])
 def test_times_are_whole_days(validity: int, days: int, second: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from app.formats import sd_jwt_vc
+from app.formats import sd_jwt_vc_verification
 from app.protocol.x509 import read_x5c, verify_chain
 from app.records import Grant
 from app.storage import TenantStore
@@ -91,17 +91,29 @@ def test_the_credential_in_full(server: RunningServer, wallet: RawWallet) -> Non
     assert all(len(salt) >= 22 for salt in credential.salts)
 
 
-@pytest.mark.rule("CR-18")
+@pytest.mark.rule("IS-02", "IS-03", "IS-15")
+def test_each_configuration_has_its_type(wallet: RawWallet) -> None:
+    token, identifiers = details_token(wallet, "residence", "pid")
+    for identifier, vct in (("residence", "urn:example:residence:1"), ("pid", "urn:eudi:pid:1")):
+        named = {"credential_identifier": identifiers[identifier], "credential_configuration_id": ABSENT}
+        credential = issued(wallet.credential(token, named))
+        assert (credential.payload["vct"], credential.payload["iss"]) == (vct, wallet.issuer)
+        assert credential.text.endswith("~")
+
+
+@pytest.mark.rule("CR-18", "X-01", "IS-01")
 def test_the_chain_leads_to_the_tenants_ca_without_holding_it(server: RunningServer, wallet: RawWallet) -> None:
     credential, ca = issued(wallet.credential(wallet.access_token())), development_ca(server)
     chain = read_x5c(credential.header["x5c"])
     verify_chain(chain, anchors=[ca], now=credential.payload["iat"])
     assert ca not in chain
-    verified = sd_jwt_vc.verify(credential.text, anchors=[ca], algorithms=["ES256"], now=server.clock.now())
+    verified = sd_jwt_vc_verification.verify(
+        credential.text, anchors=[ca], algorithms=["ES256"], now=server.clock.now()
+    )
     assert verified.claims["address"] == {"locality": "Köln"}
 
 
-@pytest.mark.rule("CR-19", "CR-13")
+@pytest.mark.rule("CR-19", "CR-13", "IS-05")
 def test_it_is_bound_to_the_proofs_key_not_to_the_dpop_key(wallet: RawWallet) -> None:
     token, keys = wallet.access_token(), [Key(), Key()]
     bound = []
@@ -111,18 +123,20 @@ def test_it_is_bound_to_the_proofs_key_not_to_the_dpop_key(wallet: RawWallet) ->
     assert bound == [{"jwk": key.public_jwk} for key in keys]
 
 
-@pytest.mark.rule("CR-14", "CR-21")
+@pytest.mark.rule("CR-14", "CR-21", "IS-07")
 def test_two_credentials_of_one_grant_have_nothing_in_common(wallet: RawWallet) -> None:
     token = wallet.access_token()
     first, second = (issued(wallet.credential(token)) for _ in range(2))
     assert len(first.salts) == len(first.digests) == 4
+    # 128 bits in base64url
+    assert all(len(salt) >= 22 for salt in first.salts)
     assert not first.salts & second.salts
     assert not first.digests & second.digests
     assert first.signature != second.signature
     assert first.disclosed == second.disclosed
 
 
-@pytest.mark.rule("CR-14")
+@pytest.mark.rule("CR-14", "IS-06", "IS-14")
 @pytest.mark.parametrize(("validity", "days"), [(3600, 1), (DAY, 1), (40 * 3600, 2)])
 def test_times_are_whole_days_and_not_over_before_they_begin(
     own_server: RunningServer, validity: int, days: int
@@ -141,7 +155,7 @@ def test_constants_nested_paths_and_what_a_person_lacks(own_server: RunningServe
     with own_server.wallet() as wallet:
         credential = issued(wallet.credential(wallet.access_token()))
     ca, now = development_ca(own_server), own_server.clock.now()
-    verified = sd_jwt_vc.verify(credential.text, anchors=[ca], algorithms=["ES256"], now=now)
+    verified = sd_jwt_vc_verification.verify(credential.text, anchors=[ca], algorithms=["ES256"], now=now)
     protected = {"iss", "iat", "exp", "vct", "cnf"}
     assert {name: value for name, value in verified.claims.items() if name not in protected} == {
         "given_name": "Erika",

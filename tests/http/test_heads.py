@@ -87,7 +87,7 @@ def test_an_absolute_target_counts_instead_of_the_host(server: RunningServer) ->
 
 @pytest.mark.rule("D-04")
 @pytest.mark.parametrize("how", ["two headers", "joined", "folded"])
-@pytest.mark.parametrize("path", ["/par", "/token"])
+@pytest.mark.parametrize("path", ["/par", "/token", "/interactive"])
 def test_two_dpop_proofs_are_refused(server: RunningServer, wallet: RawWallet, how: str, path: str) -> None:
     url = wallet.issuer + path
     first, second = (wallet.dpop("POST", url, nonce=wallet.nonces.get("as")) for _ in range(2))

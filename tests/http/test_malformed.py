@@ -44,6 +44,7 @@ ENDPOINTS = [
     Endpoint("GET", "/static/vestibule.css", None, "oauth"),
     Endpoint("GET", "/static/vestibule.svg", None, "oauth"),
     Endpoint("POST", "/{tenant:str}/par", "form", "oauth"),
+    Endpoint("POST", "/{tenant:str}/interactive", "form", "oauth"),
     Endpoint("GET", "/{tenant:str}/authorize", None, "page"),
     Endpoint("POST", "/{tenant:str}/authorize/answer", "form", "page"),
     Endpoint("POST", "/{tenant:str}/token", "form", "oauth"),
@@ -55,7 +56,7 @@ VOCABULARY = {
     "oauth": {
         "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
         "invalid_scope", "invalid_target", "invalid_authorization_details", "unsupported_response_type",
-        "invalid_dpop_proof", "use_dpop_nonce",
+        "invalid_dpop_proof", "use_dpop_nonce", "missing_interaction_type", "access_denied",
     },
     "credential": {
         "invalid_credential_request", "invalid_token", "insufficient_scope", "invalid_dpop_proof", "use_dpop_nonce",
@@ -71,6 +72,7 @@ FIELDS = [
     "client_id", "response_type", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method",
     "authorization_details", "dpop_jkt", "issuer_state", "resource", "request", "request_uri", "grant_type", "code",
     "code_verifier", "client_secret", "client_assertion", "step", "form_token", "action", "username", "password",
+    "auth_session", "openid4vp_response", "interaction_types_supported",
 ]  # fmt: skip
 HEADERS = [
     "Authorization",
@@ -228,12 +230,12 @@ def test_a_body_that_is_too_large(server: RunningServer, endpoint: Endpoint) -> 
             wallet.c_nonce()
             proof = wallet.dpop("POST", server.url + path, nonce=wallet.nonces["resource"], access_token=token)
         headers += [("Authorization", f"DPoP {token}"), ("DPoP", proof)]
-    whole = request(endpoint.method, path, host=_host(server), headers=headers, body=b"a=" + b"x" * 400_000)
+    whole = request(endpoint.method, path, host=_host(server), headers=headers, body=b"a=" + b"x" * 1_100_000)
     assert exchange(server.url, whole).status == 413
     # The same without a Content-Length: the octets are counted as they come.
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     chunked = request(endpoint.method, path, host=_host(server), headers=[*headers, ("Transfer-Encoding", "chunked")])
-    answer = exchange(server.url, chunked + chunk * 6)
+    answer = exchange(server.url, chunked + chunk * 17)
     assert answer.status == 413
     assert_own_answer(answer, endpoint.errors)
 

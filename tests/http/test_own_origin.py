@@ -12,7 +12,7 @@ from tests.support.raw_wallet import Browser, RawWallet, error_of, redirect_para
 from tests.support.server import RunningServer
 
 KINDS = ["oauth-authorization-server", "openid-credential-issuer"]
-POSTED = ["par", "token", "nonce", "credential"]
+POSTED = ["par", "interactive", "token", "nonce", "credential"]
 
 
 @pytest.fixture(scope="module")

@@ -96,10 +96,13 @@ def test_requests_in_one_connection_are_kept_apart(server: RunningServer) -> Non
 
 
 @pytest.mark.rule("O-02")
-@pytest.mark.parametrize("path", ["/par", "/token", "/authorize/answer"])
-def test_a_form_over_the_limit_is_refused(server: RunningServer, path: str) -> None:
-    answer = post(server, path, headers=[FORM], body=b"a=" + b"b" * 64 * 1024)
-    assert answer.status == 413
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [("/par", 64 * 1024), ("/token", 64 * 1024), ("/interactive", 1024 * 1024), ("/authorize/answer", 64 * 1024)],
+)
+def test_a_form_over_the_limit_is_refused(server: RunningServer, path: str, limit: int) -> None:
+    assert post(server, path, headers=[FORM], body=b"a=" + b"b" * limit).status == 413
+    assert post(server, path, headers=[FORM], body=b"a=" + b"b" * (limit - 2)).status == 400
 
 
 @pytest.mark.rule("O-02")
@@ -136,7 +139,7 @@ def test_an_endless_body_is_cut_off_and_memory_stays_flat(server: RunningServer)
 
 
 @pytest.mark.rule("O-02")
-@pytest.mark.parametrize("path", ["/par", "/token", "/authorize/answer"])
+@pytest.mark.parametrize("path", ["/par", "/token", "/interactive", "/authorize/answer"])
 @pytest.mark.parametrize(
     "headers",
     [

@@ -63,7 +63,7 @@ def test_health_tells_nothing_but_health(wallet: RawWallet, server: RunningServe
 
 
 @pytest.mark.rule("O-05", "G-10")
-@pytest.mark.parametrize("path", ["/par", "/token", "/authorize/answer"])
+@pytest.mark.parametrize("path", ["/par", "/token", "/interactive", "/authorize/answer"])
 @pytest.mark.parametrize(
     "content_type",
     [
@@ -101,7 +101,7 @@ def test_the_credential_endpoint_reads_json_only(wallet: RawWallet, content_type
 
 
 @pytest.mark.rule("O-04")
-@pytest.mark.parametrize("path", ["/par", "/token", "/authorize/answer"])
+@pytest.mark.parametrize("path", ["/par", "/token", "/interactive", "/authorize/answer"])
 @pytest.mark.parametrize(
     ("query", "body"),
     [

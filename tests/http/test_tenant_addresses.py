@@ -21,6 +21,7 @@ ENDPOINTS = [
     ("GET", "/authorize"),
     ("POST", "/authorize/answer"),
     ("POST", "/par"),
+    ("POST", "/interactive"),
     ("POST", "/token"),
     ("POST", "/nonce"),
     ("POST", "/credential"),

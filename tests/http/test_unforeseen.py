@@ -25,7 +25,7 @@ def broken(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> RunningSer
 
 @pytest.mark.rule("O-13")
 @pytest.mark.parametrize("host", [None, "tenant.example"], ids=["public URL", "own origin"])
-@pytest.mark.parametrize("endpoint", ["/par", "/token", "/nonce", "/credential"])
+@pytest.mark.parametrize("endpoint", ["/par", "/interactive", "/token", "/nonce", "/credential"])
 def test_an_endpoint_says_server_error(broken: RunningServer, host: str | None, endpoint: str) -> None:
     path = endpoint if host else f"/pid-provider{endpoint}"
     answer = exchange(broken.url, request("POST", path, host=host or broken.url.removeprefix("http://")))
@@ -48,7 +48,7 @@ def test_a_browser_sees_a_page(broken: RunningServer, host: str | None) -> None:
 
 @pytest.mark.rule("O-13")
 @pytest.mark.parametrize("host", [None, "tenant.example"], ids=["public URL", "own origin"])
-@pytest.mark.parametrize("endpoint", ["/par", "/token", "/nonce", "/credential", "/authorize/answer"])
+@pytest.mark.parametrize("endpoint", ["/par", "/interactive", "/token", "/nonce", "/credential", "/authorize/answer"])
 def test_a_database_that_is_away_is_told_and_may_come_back(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch, host: str | None, endpoint: str
 ) -> None:

@@ -4,21 +4,48 @@ from typing import Any
 
 import pytest
 
-from app.document.model import Claim, ConfirmStep, FromConstant, FromStep, FromUser, LoginStep
+from app.document.model import (
+    Claim,
+    ClaimSource,
+    ConfirmStep,
+    FromConstant,
+    FromPresentation,
+    FromStep,
+    FromUser,
+    LoginStep,
+    PresentationStep,
+)
+from app.interaction.evidence import Evidence, Presented, PresentedValue
 from app.interaction.plan import ClaimValue, PlannedCredential, collect_claims, is_web_step, make_plan
 from app.protocol.refusal import Refusal
 from tests.support.documents import document
 
 USER = {"given_name": "Erika", "address": {"locality": "Köln", "street": None}, "nationalities": ["DE"], "age": 0}
-RESULTS = {"check": {"level": {"name": "high"}}}
+EVIDENCE = Evidence(
+    results={"check": {"level": {"name": "high"}}},
+    presented=[
+        Presented(
+            step="show",
+            query="pid",
+            issuer="https://pid.example",
+            vct="urn:eudi:pid:1",
+            holder_jkt="k",
+            values=[
+                PresentedValue(["birthdate"], "1964-08-12"),
+                PresentedValue(["nationalities", None], ["DE", "AT"]),
+                PresentedValue(["nationalities", 0], "DE"),
+            ],
+        )
+    ],
+)
 
 
 def collect(*claims: Claim) -> list[ClaimValue]:
     credential = PlannedCredential(configuration_id="pid", name="PID", claims=list(claims))
-    return collect_claims(credential, user_claims=USER, step_results=RESULTS)
+    return collect_claims(credential, user_claims=USER, evidence=EVIDENCE)
 
 
-def claim(*path: str, source: FromUser | FromStep | FromConstant | None = None, mandatory: bool = False) -> Claim:
+def claim(*path: str, source: ClaimSource | None = None, mandatory: bool = False) -> Claim:
     return Claim(path=list(path), source=source or FromUser(), mandatory=mandatory)
 
 
@@ -47,6 +74,7 @@ def test_credentials_of_different_sequences_are_not_issued_in_one_session(code: 
 def test_a_browser_carries_sign_in_and_confirmation() -> None:
     assert is_web_step(LoginStep(id="login"))
     assert is_web_step(ConfirmStep(id="confirm"))
+    assert not is_web_step(PresentationStep(id="show", presentation="pid"))
 
 
 @pytest.mark.parametrize(
@@ -59,6 +87,13 @@ def test_a_browser_carries_sign_in_and_confirmation() -> None:
         (claim("city", source=FromUser(path=["address", "locality"])), "Köln"),
         (claim("level", source=FromStep(step="check", path=["level", "name"])), "high"),
         (claim("country", source=FromConstant(value="DE")), "DE"),
+        (claim("birthdate", source=FromPresentation(step="show", credential="pid")), "1964-08-12"),
+        (claim("born", source=FromPresentation(step="show", credential="pid", path=["birthdate"])), "1964-08-12"),
+        (
+            claim("citizen", source=FromPresentation(step="show", credential="pid", path=["nationalities", None])),
+            ["DE", "AT"],
+        ),
+        (claim("first", source=FromPresentation(step="show", credential="pid", path=["nationalities", 0])), "DE"),
         (claim("is_test", source=FromConstant(value=False), mandatory=True), False),
     ],
 )
@@ -74,6 +109,9 @@ NOTHING_THERE = [
     claim("given_name", source=FromUser(path=["absent"])),
     claim("level", source=FromStep(step="absent", path=["level"])),
     claim("level", source=FromStep(step="check", path=["level", "absent"])),
+    claim("birthdate", source=FromPresentation(step="other", credential="pid")),
+    claim("birthdate", source=FromPresentation(step="show", credential="other")),
+    claim("given_name", source=FromPresentation(step="show", credential="pid")),
 ]
 
 

@@ -1,17 +1,13 @@
 """A wallet we did not write gets a credential, and a library we did not write verifies it."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.interop.node import HERE, Node
 from tests.support.documents import document
 from tests.support.fakes import RunningClock
 from tests.support.raw_wallet import PASSWORD, REDIRECT_URI, USERNAME
@@ -19,20 +15,7 @@ from tests.support.server import RunningServer, fresh_server
 
 pytestmark = pytest.mark.interop
 
-HERE = Path(__file__).parent
 DAY = 86_400
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """Node with the packages of this folder; without them the tests are skipped, or fail where they are demanded."""
-    found = shutil.which("node")
-    if found is not None and (HERE / "node_modules" / "oauth4webapi").is_dir():
-        return found
-    missing = "NODE OR ITS PACKAGES ARE NOT INSTALLED: NO OTHER WALLET IS TESTED (npm ci in tests/interop)"
-    if os.environ.get("CI") == "true" or os.environ.get("VESTIBULE_TEST_REQUIRE_NODE") == "1":
-        raise RuntimeError(missing)
-    pytest.skip(missing)
 
 
 @pytest.fixture(scope="module")
@@ -42,28 +25,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
-def run_wallet(node: str, issuer: str, **options: str) -> dict[str, Any]:
-    """Run the other wallet and return what it got."""
-    arguments = {
-        "issuer": issuer,
-        "redirectUri": REDIRECT_URI,
-        "username": USERNAME,
-        "password": PASSWORD,
-        "by": "scope",
-        **options,
-    }
-    command = [node, str(HERE / "wallet.mjs"), json.dumps(arguments)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert run.returncode == 0, run.stderr
-    got: dict[str, Any] = json.loads(run.stdout)
-    return got
-
-
 @pytest.mark.rule("ASM-01", "DP-26", "DP-27")
 @pytest.mark.parametrize("by", ["scope", "authorization_details"])
-def test_another_wallet_gets_a_credential_another_library_verifies(node: str, server: RunningServer, by: str) -> None:
+def test_another_wallet_gets_a_credential_another_library_verifies(node: Node, server: RunningServer, by: str) -> None:
     now = int(time.time())
-    got = run_wallet(node, server.issuer(), by=by)
+    person = {"redirectUri": REDIRECT_URI, "username": USERNAME, "password": PASSWORD}
+    got = node.run("wallet.mjs", {"issuer": server.issuer(), "by": by, **person})
     # Once at the authorization server, which the token endpoint is part of, and once at the resource.
     assert got["nonceErrors"] == ["par", "credential"]
     assert sorted(got["callback"]) == ["code", "iss", "state"]

@@ -4,15 +4,11 @@
 //   node wallet.mjs '{"issuer", "redirectUri", "username", "password", "by": "scope" | "authorization_details"}'
 //
 // prints what it got as JSON, or fails.
-import { X509Certificate, webcrypto } from 'node:crypto'
-import { ES256, digest } from '@sd-jwt/crypto-nodejs'
-import { SDJwtVcInstance } from '@sd-jwt/sd-jwt-vc'
+import './node18.mjs'
 import * as jose from 'jose'
 import * as oauth from 'oauth4webapi'
-
-// Node 18 has the Web Crypto API but does not offer it under these names.
-globalThis.crypto ??= webcrypto
-globalThis.CryptoKey ??= webcrypto.CryptoKey
+import { verify } from './credential.mjs'
+import { walkPages } from './pages.mjs'
 
 const { issuer, redirectUri, username, password, by } = JSON.parse(process.argv[2])
 const loopback = { [oauth.allowInsecureRequests]: true }
@@ -41,39 +37,6 @@ function wellKnown(name) {
   const url = new URL(issuer)
   url.pathname = `/.well-known/${name}${url.pathname}`
   return url
-}
-
-/** Walk the pages: fill and send forms until a redirect leaves the service; its target is the answer. */
-async function drivePages(url) {
-  const cookies = new Map()
-  let request = { url, options: {} }
-  for (;;) {
-    const headers = { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') }
-    const response = await fetch(request.url, { ...request.options, headers, redirect: 'manual' })
-    // One cookie at the most comes with an answer; Node 18 cannot list several.
-    for (const cookie of [response.headers.get('set-cookie') ?? []].flat()) {
-      const [, name, value] = cookie.match(/^([^=]+)=([^;]*)/)
-      cookies.set(name, value)
-    }
-    const location = response.headers.get('location')
-    if (location?.startsWith(redirectUri)) return new URL(location)
-    if (location) {
-      request = { url: new URL(location, request.url), options: {} }
-      continue
-    }
-    const page = await response.text()
-    if (response.status !== 200) throw new Error(`a page says ${response.status}: ${page}`)
-    const form = new URLSearchParams({ action: 'approve' })
-    for (const [input] of page.matchAll(/<input type="hidden"[^>]*>/g)) {
-      form.set(input.match(/name="([^"]*)"/)[1], input.match(/value="([^"]*)"/)[1])
-    }
-    if (page.includes('type="password"')) {
-      form.set('username', username)
-      form.set('password', password)
-    }
-    const action = page.match(/<form[^>]*action="([^"]*)"/)[1]
-    request = { url: new URL(action, request.url), options: { method: 'POST', body: form } }
-  }
 }
 
 // Discovery: the credential issuer's metadata, then its authorization server's.
@@ -112,7 +75,8 @@ const pushed = await withNonce('par', async () =>
 const authorize = new URL(as.authorization_endpoint)
 authorize.searchParams.set('client_id', client.client_id)
 authorize.searchParams.set('request_uri', pushed.request_uri)
-const callback = oauth.validateAuthResponse(as, client, await drivePages(authorize), state)
+const redirected = await walkPages(authorize, { redirectUri, username, password })
+const callback = oauth.validateAuthResponse(as, client, redirected, state)
 
 // The exchange.
 const tokens = await withNonce('token', async () =>
@@ -157,13 +121,7 @@ const answer = await withNonce('credential', () =>
 if (answer.status !== 200) throw new Error(`credential: ${answer.status} ${await answer.text()}`)
 const [{ credential }] = (await answer.json()).credentials
 
-// Verified by the key of the certificate it came with.
-const { x5c } = jose.decodeProtectedHeader(credential.split('~')[0])
-const leaf = new X509Certificate(Buffer.from(x5c[0], 'base64'))
-const verified = await new SDJwtVcInstance({
-  hasher: digest,
-  verifier: await ES256.getVerifier(leaf.publicKey.export({ format: 'jwk' })),
-}).verify(credential)
+const verified = await verify(credential)
 
 console.log(
   JSON.stringify({

@@ -18,7 +18,13 @@ ROOT = Path(__file__).parents[2]
 
 def vestibule(environ: dict[str, str], *arguments: str, exit_code: int = 0) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "app", *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "app", *arguments],
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == exit_code, done.stdout + done.stderr
     return done.stdout
@@ -48,7 +54,7 @@ def test_a_wallet_takes_up_an_offer_with_nothing_but_commands(tmp_path: Path) ->
         "VESTIBULE_SERVER__PORT": str(port),
     }
     folder = ("--folder", str(tmp_path / "wallet"))
-    vestibule(environ, "tenant", "apply", "config/tenants/pid-provider.yaml")
+    vestibule(environ, "tenant", "apply", "config/tenants")
     with subprocess.Popen(
         [sys.executable, "-m", "app", "serve"], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL
     ) as service:
@@ -70,6 +76,13 @@ def test_a_wallet_takes_up_an_offer_with_nothing_but_commands(tmp_path: Path) ->
             kept = [line.split()[0] for line in vestibule(environ, "wallet", "list", *folder).splitlines()]
             assert len(kept) == 2
             assert "Mustermann" in vestibule(environ, "wallet", "show", kept[0], *folder, "--trust", str(anchor))
+            # A credential for presenting one: nobody is at the terminal, so the yes is given beforehand.
+            link = vestibule(environ, "offer", "university", "diploma").splitlines()[0]
+            vestibule(environ, "wallet", "get", link, *folder, "--agree", exit_code=1)
+            link = vestibule(environ, "offer", "university", "diploma").splitlines()[0]
+            got = vestibule(environ, "wallet", "get", link, *folder, "--agree", "--yes")
+            assert f"{kept[1]}: urn:eudi:pid:1 by {url}/pid-provider" in got
+            assert "Master of Science" in got
         finally:
             service.terminate()
     assert service.returncode == 0

@@ -9,6 +9,7 @@ from app.adapters.db.expiry import MARGIN
 from app.adapters.db.tables import audit_events, metadata, sessions
 from app.interaction.machine import Status
 from app.jobs import expire
+from app.jobs.schedule import JOBS
 from app.main import Service
 from app.protocol.digest import digest
 from tests.support.raw_wallet import Browser, RawWallet, error_of, redirect_parameters
@@ -27,7 +28,7 @@ def tables_with_rows(server: RunningServer) -> set[str]:
 
 def run_expiry(server: RunningServer) -> int:
     async def run(service: Service) -> int:
-        return await expire.expire(service.platform, service.clock)
+        return sum([await job.run(service.platform, service.clock, lambda _: None) for job in JOBS.values()])
 
     return server.beside(run)
 
@@ -62,7 +63,7 @@ def test_claims_move_from_code_to_grant_and_go_with_the_last_credential(own_eith
             assert (grant.authorization is None) is (issued == 5)
 
 
-@pytest.mark.rule("CR-24")
+@pytest.mark.rule("CR-24", "IS-19")
 def test_of_an_issued_credential_only_the_fact_is_kept(own_either_server: RunningServer) -> None:
     server = own_either_server
     with server.wallet() as wallet:

@@ -8,6 +8,7 @@ from app.main import Service
 from app.protocol import offer
 from app.wallet.authorization import By
 from app.wallet.errors import ServerRefused
+from app.wallet.journey import Choices, Via
 from app.wallet.offer import CredentialOffer, read_offer
 from tests.journeys.wallets import get_credentials, wallet_http
 from tests.support.server import RunningServer
@@ -21,10 +22,13 @@ ERIKA = {
 }
 
 
+@pytest.mark.parametrize("via", ["par", "interactive"])
 @pytest.mark.parametrize("by", ["scope", "details"])
-def test_the_wallet_gets_and_verifies_a_credential(either_server: RunningServer, tmp_path: Path, by: By) -> None:
+def test_the_wallet_gets_and_verifies_a_credential(
+    either_server: RunningServer, tmp_path: Path, by: By, via: Via
+) -> None:
     wanted = CredentialOffer(either_server.issuer(), ("pid",))
-    [(stored, verified)] = get_credentials(either_server, tmp_path, wanted, by=by)
+    [(stored, verified)] = get_credentials(either_server, tmp_path, wanted, choices=Choices(by=by, via=via))
     assert verified.anchored
     assert verified.claims == ERIKA
     assert stored.credential_issuer == either_server.issuer()
@@ -32,7 +36,7 @@ def test_the_wallet_gets_and_verifies_a_credential(either_server: RunningServer,
 
 def test_one_errand_gets_two_credentials(either_server: RunningServer, tmp_path: Path) -> None:
     wanted = CredentialOffer(either_server.issuer(), ("pid", "residence"))
-    pid, residence = get_credentials(either_server, tmp_path, wanted, by="details")
+    pid, residence = get_credentials(either_server, tmp_path, wanted, choices=Choices(by="details"))
     assert pid[1].claims == ERIKA
     assert residence[1].claims == {"address": {"locality": "Köln"}}
     assert pid[0].holder_key != residence[0].holder_key

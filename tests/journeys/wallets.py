@@ -9,11 +9,11 @@ import httpx2
 from cryptography import x509
 
 from app.adapters.system import SystemEntropy
-from app.wallet.authorization import By
-from app.wallet.forms import LoginDriver
+from app.wallet.forms import Login, PageDriver
 from app.wallet.http import Exchange, Http
-from app.wallet.journey import Wallet
+from app.wallet.journey import Choices, Person, Wallet
 from app.wallet.offer import CredentialOffer
+from app.wallet.presenting import Agree
 from app.wallet.store import Store, StoredCredential
 from app.wallet.verification import Verified
 from tests.support.raw_wallet import PASSWORD, REDIRECT_URI, USERNAME
@@ -27,9 +27,9 @@ def wallet_http(observe: Callable[[Exchange], None], trusting: ssl.SSLContext | 
         yield Http(observe, transport=transport)
 
 
-def trust_anchor(server: RunningServer) -> x509.Certificate:
-    """The development CA of `pid-provider`, as an operator hands it out."""
-    keys = server.store(lambda store: store.signing_keys.all())
+def trust_anchor(server: RunningServer, slug: str = "pid-provider") -> x509.Certificate:
+    """The development CA of a tenant, as an operator hands it out."""
+    keys = server.store(lambda store: store.signing_keys.all(), slug)
     [ca] = [key for key in keys if key.purpose == "development_ca"]
     return x509.load_der_x509_certificate(ca.certificate_chain[0])
 
@@ -39,20 +39,22 @@ def get_credentials(
     folder: Path,
     offer: CredentialOffer,
     *,
-    by: By = "scope",
+    choices: Choices = Choices(),  # noqa: B008 - it cannot be changed
+    agree: Agree = lambda verifier, showings: True,
     trusting: ssl.SSLContext | None = None,
     exchanges: list[Exchange] | None = None,
 ) -> list[tuple[StoredCredential, Verified]]:
-    """Get what an offer names, with Erika at the browser."""
+    """Get what an offer names, with Erika at the browser, who presents what she is asked for unless told otherwise."""
     seen = [] if exchanges is None else exchanges
     with wallet_http(seen.append, trusting) as http, wallet_http(seen.append, trusting) as browsing:
         wallet = Wallet(
             http=http,
             store=Store(folder),
             client_id="demo-wallet",
-            anchors=[trust_anchor(server)],
+            anchors=[trust_anchor(server, offer.credential_issuer.rpartition("/")[2])],
             now=server.clock.now,
             random=SystemEntropy().octets,
         )
-        erika = LoginDriver(browsing, USERNAME, PASSWORD, REDIRECT_URI)
-        return list(wallet.get(offer, by=by, redirect_uri=REDIRECT_URI, person=erika))
+        driver = PageDriver(browsing, REDIRECT_URI, Login(USERNAME, PASSWORD))
+        erika = Person(redirect_uri=REDIRECT_URI, browse=driver, agree=agree)
+        return list(wallet.get(offer, choices, erika))

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from app.formats import sd_jwt_vc
+from app.formats import key_binding, sd_jwt_vc_verification
 from app.protocol import claims, dpop, key_proof, token
 from app.protocol.claims import ClaimTable, judge_shape, judge_times, numeric_date, text
 from app.protocol.strict_json import Malformed
@@ -15,7 +15,8 @@ TABLE = ClaimTable(required={"iat": numeric_date}, optional={"s": text(max_lengt
 TABLES = {
     "dpop": dpop.CLAIMS,
     "key proof": key_proof.CLAIMS,
-    "credential": sd_jwt_vc.CLAIMS,
+    "credential": sd_jwt_vc_verification.CLAIMS,
+    "key binding": key_binding.CLAIMS,
     "access token": token.ACCESS_TOKEN_CLAIMS,
 }
 

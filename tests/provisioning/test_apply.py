@@ -11,7 +11,8 @@ from app.adapters.key_maker import SoftwareKeyMaker
 from app.document.model import Client, Issuer, TenantDocument, User
 from app.document.reader import read
 from app.protocol.refusal import Refusal
-from app.provisioning import Applied, apply_document, delete_tenant, import_credential_key
+from app.provisioning import delete_tenant, import_credential_key
+from app.provisioning.apply import Applied, apply_document
 from app.records import StoredUser, TenantHead
 from app.storage import PlatformStore, TenantStore
 from tests.document.test_reader import EXAMPLE, MINIMAL
@@ -24,6 +25,7 @@ def document_of(source: bytes) -> TenantDocument:
     return document
 
 
+PUBLIC_URL = "http://localhost:8000"
 EXAMPLE_DOCUMENT = document_of(EXAMPLE)
 ACME = msgspec.structs.replace(
     document_of(MINIMAL.encode()),
@@ -57,6 +59,7 @@ async def apply(
         database.clock,
         database.entropy,
         document,
+        public_url=PUBLIC_URL,
         dry_run=dry_run,
     )
 

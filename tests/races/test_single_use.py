@@ -15,7 +15,7 @@ from app.interaction.plan import make_plan
 from app.main import Service
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
-from app.provisioning import Applied, apply_document
+from app.provisioning.apply import Applied, apply_document
 from app.storage import TenantStore
 from tests.races.at_once import at_once, racing_wallets
 from tests.support import records
@@ -206,7 +206,13 @@ def test_of_those_that_make_one_tenant_one_makes_it(origins: Origins, pool: Thre
         made = document({"tenant": {"slug": slug, "display": [{"name": slug}]}})
         try:
             return await apply_document(
-                service.platform, service.key_maker, service.passwords, service.clock, service.entropy, made
+                service.platform,
+                service.key_maker,
+                service.passwords,
+                service.clock,
+                service.entropy,
+                made,
+                public_url=service.settings.public_url,
             )
         except Refusal as refusal:
             return refusal

@@ -107,3 +107,89 @@ def other_tenant() -> TenantDocument:
     people = [{**user, "claims": {**user["claims"], "given_name": "Somebody Else"}} for user in PID["users"]]
     identity = {"slug": OTHER_SLUG, "display": [{"name": "Other Tenant", "locale": "en"}]}
     return document({"tenant": identity, "users": people})
+
+
+def _presented(path: list[str]) -> dict[str, Any]:
+    source = {"from": "presentation", "step": "present", "credential": "pid"}
+    return {"path": path, "source": source, "mandatory": True}
+
+
+def _constant(path: list[str], value: str) -> dict[str, Any]:
+    return {"path": path, "source": {"from": "constant", "value": value}, "disclosure": "always"}
+
+
+def _pid_query(*names: str) -> dict[str, Any]:
+    query = {
+        "id": "pid",
+        "format": "dc+sd-jwt",
+        "meta": {"vct_values": ["urn:eudi:pid:1"]},
+        "claims": [{"path": [name]} for name in names],
+    }
+    return {"dcql_query": {"credentials": [query]}, "trust": {"pid": ["pid-provider"]}}
+
+
+_PRESENT_AND_CONFIRM = [
+    {"type": "presentation", "id": "present", "presentation": "pid"},
+    {"type": "confirm", "id": "confirm"},
+]
+_DIPLOMA_CLAIMS = [
+    _presented(["given_name"]),
+    _presented(["family_name"]),
+    _presented(["birthdate"]),
+    _constant(["degree"], "Master of Science"),
+]
+
+UNIVERSITY: dict[str, Any] = {
+    "schema": "vestibule.tenant/1",
+    "tenant": {"slug": "university", "display": [{"name": "University", "locale": "en"}]},
+    "clients": PID["clients"],
+    "trust": {"pid-provider": {"type": "tenant", "tenant": "pid-provider"}},
+    "presentations": {
+        "pid": _pid_query("given_name", "family_name", "birthdate"),
+        "name": _pid_query("given_name", "family_name"),
+    },
+    "sequences": {
+        "present-and-confirm": {"steps": _PRESENT_AND_CONFIRM, "holder_binding": "same_key"},
+        "present-and-confirm-unlinked": {"steps": _PRESENT_AND_CONFIRM, "holder_binding": "unlinked"},
+        "present": {
+            "steps": [{"type": "presentation", "id": "present", "presentation": "name"}],
+            "holder_binding": "same_key",
+        },
+    },
+    "credentials": {
+        "diploma": {
+            "format": "dc+sd-jwt",
+            "vct": "urn:example:diploma:1",
+            "scope": "diploma",
+            "sequence": "present-and-confirm",
+            "display": [{"name": "Diploma", "locale": "en"}],
+            "claims": _DIPLOMA_CLAIMS,
+        },
+        "diploma-unlinked": {
+            "format": "dc+sd-jwt",
+            "vct": "urn:example:diploma:1",
+            "scope": "diploma-unlinked",
+            "sequence": "present-and-confirm-unlinked",
+            "display": [{"name": "Diploma", "locale": "en"}],
+            "claims": _DIPLOMA_CLAIMS,
+        },
+        "student-card": {
+            "format": "dc+sd-jwt",
+            "vct": "urn:example:student-card:1",
+            "scope": "student-card",
+            "sequence": "present",
+            "display": [{"name": "Student card", "locale": "en"}],
+            "claims": [
+                _presented(["given_name"]),
+                _presented(["family_name"]),
+                _constant(["university"], "University"),
+            ],
+        },
+    },
+}
+"""The document of `university` in the tests: it takes the PID of `pid-provider`, so that one is applied first."""
+
+
+def university(changes: dict[str, Any] | None = None) -> TenantDocument:
+    """Return the university's document with `changes` merged in, as `document` does."""
+    return document(changes, UNIVERSITY)

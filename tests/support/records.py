@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 
 from app.document.model import Client, ConfirmStep, LoginStep, TenantDocument
+from app.interaction.evidence import Evidence, Presented, PresentedValue
 from app.interaction.machine import Status
-from app.interaction.plan import ClaimValue, Plan
+from app.interaction.plan import ClaimValue, HolderBinding, Plan, PresentedBy
 from app.protocol import base64url
 from app.protocol.digest import digest
 from app.records import (
@@ -17,6 +18,8 @@ from app.records import (
     Grant,
     GrantedCredential,
     Issuance,
+    PresentationData,
+    RepeatableAnswer,
     Session,
     SigningKey,
     StoredUser,
@@ -39,9 +42,32 @@ AUTHORIZATION = Authorization(
                 ClaimValue(path=("family_name",), value="Mustermann", disclosure="selective"),
                 ClaimValue(path=("address", "country"), value={"alpha-2": "DE"}, disclosure="always"),
             ],
+            holder_binding=HolderBinding(
+                mode="same_key",
+                presented=[
+                    PresentedBy(
+                        step="pid",
+                        query="pid",
+                        issuer="https://issuer.example/pid-provider",
+                        vct="urn:eudi:pid:1",
+                        holder_jkt=OTHER_JKT,
+                    )
+                ],
+            ),
         )
     ],
 )
+
+
+PRESENTED = Presented(
+    step="pid",
+    query="pid",
+    issuer="https://issuer.example/pid-provider",
+    vct="urn:eudi:pid:1",
+    holder_jkt=OTHER_JKT,
+    values=[PresentedValue(["family_name"], "Mustermann"), PresentedValue(["nationalities", None, 0], ["DE"])],
+)
+EVIDENCE = Evidence(user_id="user-1", results={"login": {"amr": ["pwd"]}}, presented=[PRESENTED])
 
 
 def session(**changes: Any) -> Session:
@@ -64,9 +90,9 @@ def session(**changes: Any) -> Session:
             auth_session_digest=None,
             request_uri_digest=digest("request uri"),
             request_uri_expires_at=NOW + 60,
-            presentation_data={"vp": "token"},
+            presentation_data=PresentationData("nonce of this step"),
             plan=Plan(steps=[LoginStep(id="login"), ConfirmStep(id="confirm")], credentials=[]),
-            completed_steps={"login": {"user": "erika"}},
+            completed_steps=EVIDENCE,
             created_at=NOW,
             expires_at=NOW + 900,
         ),
@@ -83,6 +109,19 @@ def flow(**changes: Any) -> BrowserFlow:
             results={"login": {"name": "Erika"}},
             created_at=NOW,
             expires_at=NOW + 900,
+        ),
+        **changes,
+    )
+
+
+def answer(**changes: Any) -> RepeatableAnswer:
+    return msgspec.structs.replace(
+        RepeatableAnswer(
+            handle_digest=digest("superseded auth session"),
+            session_id="session-1",
+            body_digest=digest("body"),
+            sealed=b"sealed by the wallet's handle",
+            expires_at=NOW + 30,
         ),
         **changes,
     )

@@ -22,7 +22,7 @@ from app.adapters.db.migrate import upgrade
 from app.adapters.server import server_config
 from app.document.model import TenantDocument
 from app.main import Service, build, open_service
-from app.provisioning import apply_document
+from app.provisioning.apply import apply_document
 from app.settings import DatabaseSettings, Secret, SecretSettings, ServerSettings, Settings
 from app.storage import TenantStore
 from tests.support.fakes import FixedClock
@@ -94,6 +94,7 @@ async def _apply(service: Service, documents: Sequence[TenantDocument]) -> None:
             clock=service.clock,
             entropy=service.entropy,
             document=document,
+            public_url=service.settings.public_url,
         )
 
 

@@ -7,7 +7,13 @@ import httpx2
 import pytest
 
 from app.protocol import base64url, jose
-from app.wallet.authorization import PushedRequest, Token, push_request, read_redirect, redeem_code
+from app.wallet.authorization import (
+    AuthorizationRequest,
+    Token,
+    authorize_by_push,
+    new_request,
+    redeem_code,
+)
 from app.wallet.discovery import AuthorizationServer, Configuration, CredentialIssuer
 from app.wallet.errors import ServerRefused, WalletRefused
 from app.wallet.issuance import fetch_nonce, request_credential
@@ -15,69 +21,84 @@ from app.wallet.keys import WalletKey
 from tests.wallet.fakes import ISSUER, NOW, FakeServer, octets, reply
 
 PAR, TOKEN, NONCE, CREDENTIAL = (f"/pid-provider/{name}" for name in ("par", "token", "nonce", "credential"))
-SERVER = AuthorizationServer(ISSUER, f"{ISSUER}/par", f"{ISSUER}/authorize", f"{ISSUER}/token")
+SERVER = AuthorizationServer(ISSUER, f"{ISSUER}/authorize", f"{ISSUER}/token", f"{ISSUER}/par")
 ISSUER_FACTS = CredentialIssuer(ISSUER, f"{ISSUER}/credential", f"{ISSUER}/nonce", (), {})
 PID = Configuration("pid", "urn:eudi:pid:1", "pid")
 REDIRECT_URI = "http://localhost:4711/callback"
-PUSHED = PushedRequest(
-    f"{ISSUER}/authorize", REDIRECT_URI, "demo-wallet", "the-state", "the-verifier", by_details=False
+PUSHED = AuthorizationRequest(
+    parameters={},
+    client_id="demo-wallet",
+    redirect_uri=REDIRECT_URI,
+    state="the-state",
+    code_verifier="the-verifier",
+    by_details=False,
 )
 PAR_ANSWER = {"request_uri": "urn:ietf:params:oauth:request_uri:x", "expires_in": 60}
 TOKEN_ANSWER = {"access_token": "at", "token_type": "DPoP", "expires_in": 300}
 
 
-def push(server: FakeServer, **changes: Any) -> PushedRequest:
+def request(**changes: Any) -> AuthorizationRequest:
     arguments: dict[str, Any] = {"by": "scope", "issuer_state": None, **changes}
     issuer = arguments.pop("issuer", ISSUER_FACTS)
     configurations = arguments.pop("configurations", [PID])
-    return push_request(
-        server.sender(),
-        SERVER,
-        issuer,
-        configurations,
-        client_id="demo-wallet",
-        redirect_uri=REDIRECT_URI,
-        random=octets,
-        **arguments,
+    return new_request(
+        issuer, configurations, client_id="demo-wallet", redirect_uri=REDIRECT_URI, random=octets, **arguments
     )
+
+
+def push(server: FakeServer, *, redirect: str = "code=the-code", **changes: Any) -> str:
+    asked = request(**changes)
+
+    def browse(url: str) -> str:
+        # The browser sees a reference and nothing of the request.
+        query = {"client_id": ["demo-wallet"], "request_uri": [PAR_ANSWER["request_uri"]]}
+        assert parse_qs(urlsplit(url).query) == query
+        return f"{REDIRECT_URI}?{redirect}&state={asked.state}&iss={quote(ISSUER, safe='')}"
+
+    return authorize_by_push(server.sender(), SERVER, asked, browse=browse)
 
 
 def proof(request: httpx2.Request) -> dict[str, Any]:
     return jose.parse_jwt(request.headers["dpop"]).payload
 
 
-def test_pushes_everything_and_shows_the_browser_a_reference_only() -> None:
-    server = FakeServer({PAR: reply(PAR_ANSWER, 201)})
-    pushed = push(server, issuer_state="from-the-offer")
-    form = server.form(0)
-    assert form["scope"] == "pid"
-    assert form["issuer_state"] == "from-the-offer"
-    assert form["redirect_uri"] == REDIRECT_URI
-    assert form["code_challenge_method"] == "S256"
-    assert form["code_challenge"] == base64url.encode(hashlib.sha256(pushed.code_verifier.encode()).digest())
-    assert form["state"] == pushed.state
-    assert parse_qs(urlsplit(pushed.authorize_url).query) == {
-        "client_id": ["demo-wallet"],
-        "request_uri": [PAR_ANSWER["request_uri"]],
+def test_asks_for_everything_with_pkce() -> None:
+    asked = request(issuer_state="from-the-offer")
+    assert asked.parameters == {
+        "response_type": "code",
+        "client_id": "demo-wallet",
+        "redirect_uri": REDIRECT_URI,
+        "state": asked.state,
+        "scope": "pid",
+        "issuer_state": "from-the-offer",
+        "code_challenge": base64url.encode(hashlib.sha256(asked.code_verifier.encode()).digest()),
+        "code_challenge_method": "S256",
     }
+
+
+def test_pushes_the_request_and_brings_back_the_code() -> None:
+    server = FakeServer({PAR: reply(PAR_ANSWER, 201)})
+    assert push(server) == "the-code"
+    assert {"scope", "code_challenge", "redirect_uri", "state"} <= server.form(0).keys()
+    # Nothing of an interactive session was begun.
+    with pytest.raises(WalletRefused, match="nobody began"):
+        push(FakeServer({PAR: reply(PAR_ANSWER, 201)}), redirect="auth_session=a")
 
 
 def test_asks_by_details_when_told_or_when_there_is_no_scope() -> None:
     for changes in ({"by": "details"}, {"configurations": [Configuration("pid", "urn:eudi:pid:1", None)]}):
-        server = FakeServer({PAR: reply(PAR_ANSWER, 201)})
-        assert push(server, **changes).by_details
-        details = json.loads(server.form(0)["authorization_details"])
+        asked = request(**changes)
+        assert asked.by_details
+        details = json.loads(asked.parameters["authorization_details"])
         assert details == [{"type": "openid_credential", "credential_configuration_id": "pid"}]
-        assert "scope" not in server.form(0)
+        assert "scope" not in asked.parameters
 
 
 def test_names_the_issuer_to_a_server_of_several() -> None:
     issuer = CredentialIssuer(ISSUER, f"{ISSUER}/credential", None, (ISSUER,), {})
-    server = FakeServer({PAR: reply(PAR_ANSWER, 201)})
-    push(server, issuer=issuer)
-    assert server.form(0)["resource"] == ISSUER
-    push(server, issuer=issuer, by="details")
-    assert json.loads(server.form(1)["authorization_details"])[0]["locations"] == [ISSUER]
+    assert request(issuer=issuer).parameters["resource"] == ISSUER
+    details = request(issuer=issuer, by="details").parameters["authorization_details"]
+    assert json.loads(details)[0]["locations"] == [ISSUER]
 
 
 def test_use_dpop_nonce_is_answered_once_with_a_fresh_proof() -> None:
@@ -129,35 +150,6 @@ def ask(sender: Any, token: Token, *, c_nonce: str | None = None, identifier: st
     )
 
 
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        (f"code=c&state=the-state&iss={quote('https://evil.example', safe='')}", "issuer_mismatch"),
-        ("code=c&state=the-state", "issuer_mismatch"),
-        (f"code=c&state=the-state&iss={quote(ISSUER, safe='')}%2F", "issuer_mismatch"),
-        (f"error=access_denied&state=the-state&iss={quote('https://evil.example', safe='')}", "issuer_mismatch"),
-        (f"code=c&state=another&iss={quote(ISSUER, safe='')}", "state_mismatch"),
-        (f"code=c&iss={quote(ISSUER, safe='')}", "state_mismatch"),
-        (f"error=access_denied&state=another&iss={quote(ISSUER, safe='')}", "state_mismatch"),
-        (f"state=the-state&iss={quote(ISSUER, safe='')}", "unusable_answer"),
-        (f"code=c&code=d&state=the-state&iss={quote(ISSUER, safe='')}", "unusable_answer"),
-    ],
-)
-def test_refuses_redirects_that_are_not_the_answer(query: str, code: str) -> None:
-    with pytest.raises(WalletRefused) as refused:
-        read_redirect(f"{REDIRECT_URI}?{query}", PUSHED, SERVER)
-    assert refused.value.code == code
-
-
-def test_reads_the_code_or_the_servers_error() -> None:
-    iss = quote(ISSUER, safe="")
-    assert read_redirect(f"{REDIRECT_URI}?code=c&state=the-state&iss={iss}", PUSHED, SERVER) == "c"
-    with pytest.raises(ServerRefused, match="access_denied: No"):
-        read_redirect(
-            f"{REDIRECT_URI}?error=access_denied&error_description=No&state=the-state&iss={iss}", PUSHED, SERVER
-        )
-
-
 def test_redeems_the_code() -> None:
     server = FakeServer({TOKEN: reply(TOKEN_ANSWER)})
     assert redeem_code(server.sender(), SERVER, PUSHED, "the-code") == Token("at", {})
@@ -188,7 +180,7 @@ def test_refuses_token_answers(answer: httpx2.Response, code: str) -> None:
 
 
 def test_who_asked_by_details_insists_on_identifiers() -> None:
-    by_details = PushedRequest("", REDIRECT_URI, "demo-wallet", "s", "v", by_details=True)
+    by_details = request(by="details")
     with pytest.raises(WalletRefused, match="unusable_answer"):
         redeem_code(FakeServer({TOKEN: reply(TOKEN_ANSWER)}).sender(), SERVER, by_details, "code")
     entry = {"type": "openid_credential", "credential_configuration_id": "pid", "credential_identifiers": ["p1"]}

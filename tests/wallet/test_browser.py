@@ -42,3 +42,16 @@ def test_listens_where_it_is_told_on_loopback_only() -> None:
     for uri in ("https://wallet.example/cb", "http://wallet.example/cb", "https://localhost:1/cb"):
         with pytest.raises(Misused):
             LoopbackListener(lambda: NOW, uri)
+
+
+def test_waits_anew_for_a_second_visit() -> None:
+    with LoopbackListener(lambda: NOW) as listener:
+
+        def visit() -> None:
+            for name in "ab":
+                httpx2.get(f"{listener.redirect_uri}?code={name}", trust_env=False)
+
+        browser = threading.Thread(target=visit)
+        browser.start()
+        assert [listener.wait(), listener.wait()] == [f"{listener.redirect_uri}?code={name}" for name in "ab"]
+        browser.join()

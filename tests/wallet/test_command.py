@@ -1,10 +1,13 @@
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from app.adapters.system import SystemClock
 from app.cli.wallet import wallet
+from app.wallet.journey import Choices, Wallet
 from app.wallet.keys import WalletKey
 from app.wallet.store import Store, StoredCredential
 from app.wallet.verification import NO_ANCHOR
@@ -60,3 +63,21 @@ def test_exit_codes(folder: Path) -> None:
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     assert run("list", "--folder", tmp_path / "none").output == f"no credentials in {tmp_path / 'none'}\n"
+
+
+def test_options_become_choices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: list[Choices] = []
+
+    def get(_: Wallet, offer: object, choices: Choices, person: object) -> Iterator[Any]:
+        made.append(choices)
+        return iter(())
+
+    monkeypatch.setattr(Wallet, "get", get)
+    options = "--by details --via par --dialect bare --holder-key new --present a --present b"
+    for chosen in ("", options):
+        done = run("get", ISSUER, "pid", "--folder", tmp_path, *chosen.split())
+        assert done.exit_code == 0
+    assert made == [
+        Choices(),
+        Choices(by="details", via="par", dialect="bare", holder_key="new", present=("a", "b")),
+    ]

@@ -3,14 +3,15 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.wallet.addresses import well_known
-from app.wallet.discovery import choose_server, discover_issuer, discover_server
+from app.wallet.addresses import origin, well_known
+from app.wallet.discovery import AuthorizationServer, choose_server, discover_issuer, discover_server
 from app.wallet.errors import ServerRefused, Unreachable, WalletRefused
 from app.wallet.offer import CredentialOffer
 from tests.wallet.fakes import ISSUER, FakeServer, issuer_metadata, reply, server_metadata
 
 ISSUER_PATH = "/.well-known/openid-credential-issuer/pid-provider"
 SERVER_PATH = "/.well-known/oauth-authorization-server/pid-provider"
+INTERACTIVE = {"interactive_authorization_endpoint": f"{ISSUER}/interactive"}
 
 
 def test_reads_both_documents_at_the_inserted_paths() -> None:
@@ -61,6 +62,10 @@ def test_refuses_issuer_metadata(changes: dict[str, Any], code: str) -> None:
         ({"pushed_authorization_request_endpoint": None}, "unsafe_address"),
         ({"code_challenge_methods_supported": ["plain"]}, "unsupported_server"),
         ({"dpop_signing_alg_values_supported": []}, "unsupported_server"),
+        ({"interactive_authorization_endpoint": "http://issuer.example/interactive"}, "unsafe_address"),
+        ({"interactive_authorization_endpoint": None}, "unsafe_address"),
+        ({"require_interactive_authorization_request": True}, "unusable_metadata"),
+        ({**INTERACTIVE, "require_interactive_authorization_request": "true"}, "unusable_metadata"),
     ],
 )
 def test_refuses_server_metadata(changes: dict[str, Any], code: str) -> None:
@@ -68,6 +73,25 @@ def test_refuses_server_metadata(changes: dict[str, Any], code: str) -> None:
     with pytest.raises(WalletRefused) as refused:
         discover_server(server.http, ISSUER)
     assert refused.value.code == code
+
+
+def test_knows_where_a_server_takes_requests() -> None:
+    def served(**changes: Any) -> AuthorizationServer:
+        metadata = {name: value for name, value in server_metadata(**changes).items() if value != "absent"}
+        return discover_server(FakeServer({SERVER_PATH: reply(metadata)}).http, ISSUER)
+
+    assert served().interactive_authorization_endpoint is None
+    assert not served(**INTERACTIVE).interactive_required
+    only = served(
+        **INTERACTIVE,
+        pushed_authorization_request_endpoint="absent",
+        require_interactive_authorization_request=True,
+    )
+    assert only.interactive_authorization_endpoint == f"{ISSUER}/interactive"
+    assert only.pushed_authorization_request_endpoint is None
+    assert only.interactive_required
+    with pytest.raises(WalletRefused, match="neither"):
+        served(pushed_authorization_request_endpoint="absent")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +103,21 @@ def test_refuses_unsafe_issuers_without_a_request(identifier: str) -> None:
     with pytest.raises(WalletRefused, match="unsafe_address"):
         discover_issuer(server.http, identifier)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://as.example/t/interactive?a=b", "https://as.example"),
+        ("https://AS.example:443/t", "https://as.example"),
+        ("https://as.example:8443/t", "https://as.example:8443"),
+        ("http://localhost:80/", "http://localhost"),
+        ("http://localhost:443/", "http://localhost:443"),
+        ("http://[::1]:8000/t", "http://[::1]:8000"),
+    ],
+)
+def test_origin(url: str, expected: str) -> None:
+    assert origin(url) == expected
 
 
 def test_loopback_issuer_may_use_plain_http() -> None:

@@ -3,12 +3,13 @@ from collections.abc import Mapping
 import httpx2
 import pytest
 
-from app.wallet.errors import ServerRefused, WalletError
-from app.wallet.forms import LoginDriver, Page
+from app.wallet.errors import ServerRefused, WalletError, WalletRefused
+from app.wallet.forms import Login, Page, PageDriver
 from tests.wallet.fakes import ISSUER, FakeServer, Reply
 
 REDIRECT_URI = "http://localhost:4711/callback"
 ARRIVED = f"{REDIRECT_URI}?code=c&state=s"
+ERIKA = Login("erika", "secret:1")
 AUTHORIZE, ANSWER = "/pid-provider/authorize", "/pid-provider/authorize/answer"
 SIGN_IN = """<h1>Sign in</h1><form method="post" action="authorize/answer">
   <input type="hidden" name="page" value="a&amp;b"><input name="username" autocomplete="username">
@@ -26,9 +27,11 @@ def see(location: str) -> httpx2.Response:
     return httpx2.Response(303, headers={"location": location})
 
 
-def drive(answers: Mapping[str, Reply | list[Reply]], issuer: str = ISSUER) -> tuple[str, FakeServer]:
+def drive(
+    answers: Mapping[str, Reply | list[Reply]], issuer: str = ISSUER, login: Login | None = ERIKA
+) -> tuple[str, FakeServer]:
     server = FakeServer(dict(answers))
-    driver = LoginDriver(server.http, "erika", "secret:1", REDIRECT_URI)
+    driver = PageDriver(server.http, REDIRECT_URI, login)
     return driver(f"{issuer}/authorize?client_id=demo-wallet&request_uri=x"), server
 
 
@@ -90,3 +93,18 @@ def test_reads_controls_as_a_browser_sends_them() -> None:
     ).forms[0]
     assert form.fields == {"a": "on", "c": "2"}
     assert form.buttons == []
+
+
+def test_agrees_without_a_password_and_tells_of_pages_that_want_one() -> None:
+    arrived, server = drive({AUTHORIZE: page(CONFIRM), ANSWER: see(ARRIVED)}, login=None)
+    assert arrived == ARRIVED
+    assert server.form(1) == {"page": "2", "approve": "yes"}
+    with pytest.raises(WalletRefused, match="login_needed"):
+        drive({AUTHORIZE: page(SIGN_IN)}, login=None)
+
+
+def test_signs_in_once_for_each_visit() -> None:
+    visit = [page(SIGN_IN), page(CONFIRM)]
+    server = FakeServer({AUTHORIZE: [*visit, *visit], ANSWER: [see(AUTHORIZE), see(ARRIVED)] * 2})
+    driver = PageDriver(server.http, REDIRECT_URI, ERIKA)
+    assert [driver(f"{ISSUER}/authorize?request_uri={name}") for name in "ab"] == [ARRIVED] * 2

@@ -1,3 +1,5 @@
+import json
+
 import httpx2
 
 from app.protocol import base64url
@@ -46,8 +48,23 @@ def test_trace_shows_messages_and_decodes_tokens_but_no_password() -> None:
     assert '~ ["salt", "given_name", "Erika"]' in text
 
 
+def test_trace_decodes_what_is_presented() -> None:
+    key = WalletKey.generate()
+    disclosure = base64url.encode(b'["salt", "given_name", "Erika"]')
+    presentation = f"{key.sign_jwt('dc+sd-jwt', {'vct': 'v'})}~{disclosure}~{key.sign_jwt('kb+jwt', {'nonce': 'n'})}"
+    server = FakeServer({"/pid-provider/interactive": reply({"status": "ok", "code": "c"})})
+    form = {"auth_session": "a", "openid4vp_response": json.dumps({"vp_token": {"pid": [presentation]}})}
+    text = told(server.http.send("POST", f"{ISSUER}/interactive", "presents", form=form.items()), trace=True)
+    assert '= {"vct": "v"}' in text
+    assert '~ ["salt", "given_name", "Erika"]' in text
+    assert '~= {"nonce": "n"}' in text
+    assert text.count('"kb+jwt"') == 1
+
+
 def test_jwt_lines_take_anything() -> None:
     assert jwt_lines("nothing") == []
+    assert jwt_lines("eyJh.b.c~~") == []
+    assert jwt_lines("eyJh.b.c") == ["= (not JSON)", "= (not JSON)"]
     assert jwt_lines("eyJh.b.c~d~") == ["= (not JSON)", "= (not JSON)", "~ (not JSON)"]
 
 

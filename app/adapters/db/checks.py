@@ -1,5 +1,6 @@
 """What several tables share and the two databases say differently: CHECK constraints and the database's clock."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, CheckConstraint
@@ -67,7 +68,12 @@ def sha256_digest(column: str) -> CheckConstraint:
     return CheckConstraint(f"length({column}) = 32", name=f"{column}_length")
 
 
-def one_of(column: str, words: list[str]) -> CheckConstraint:
-    """One of the words the service knows."""
+def is_one_of(column: str, words: Sequence[str]) -> str:
+    """Say in SQL that a column has one of these words."""
     listed = ", ".join(f"'{word}'" for word in words)
-    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+    return f"{column} IN ({listed})"
+
+
+def one_of(column: str, words: Sequence[str]) -> CheckConstraint:
+    """One of the words the service knows."""
+    return CheckConstraint(is_one_of(column, words), name=f"{column}_known")

@@ -52,7 +52,16 @@ def of_tenant() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"])
 
 
+def of_session() -> ForeignKeyConstraint:
+    """Make a foreign key to a session, whose end is the end of the row."""
+    return _of("sessions", "session_id")
+
+
 def of_grant(**how: Any) -> ForeignKeyConstraint:
     """Make a foreign key to a grant, whose end is the end of the row."""
-    columns = ["tenant_id", "grant_id"]
-    return ForeignKeyConstraint(columns, [f"grants.{column}" for column in columns], ondelete="CASCADE", **how)
+    return _of("grants", "grant_id", **how)
+
+
+def _of(table: str, row_id: str, **how: Any) -> ForeignKeyConstraint:
+    columns = ["tenant_id", row_id]
+    return ForeignKeyConstraint(columns, [f"{table}.{column}" for column in columns], ondelete="CASCADE", **how)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
 import aiosqlite
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, func, make_url, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -18,6 +18,10 @@ T = TypeVar("T")
 
 LOCK_TIMEOUT = 5_000
 """Milliseconds a transaction waits for another's lock, on either database."""
+
+
+_TURN: Final = 0x76657374_7475726E
+"""Key of the advisory lock of `await_turn`."""
 
 
 class Transactions(Protocol):
@@ -214,3 +218,13 @@ class PostgresTransactions:
     async def close(self) -> None:
         """Close every connection of the pool."""
         await self._writing.dispose()
+
+
+def await_turn(connection: Connection) -> None:
+    """Wait, before anything else of a transaction that changes many rows, until no other such transaction runs.
+
+    Expiry, the rotation of data keys and the deletion of a tenant meet the same rows in different orders, and would
+    each hold what the other waits for. On SQLite whoever writes is alone anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_TURN)))

@@ -1,9 +1,23 @@
-"""Ending sessions whose time has come, and deleting what nothing can use any more."""
+"""Ending sessions whose time has come, erasing what nobody can use any more, and deleting the rows in the end."""
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Delete, Table, bindparam, delete, insert, null, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Delete,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    null,
+    select,
+    tuple_,
+    update,
+)
 
+from app.adapters.db.engine import await_turn
 from app.adapters.db.tables import (
     access_tokens,
     audit_events,
@@ -11,6 +25,7 @@ from app.adapters.db.tables import (
     browser_flows,
     grants,
     login_attempts,
+    repeatable_answers,
     sessions,
     spent_values,
 )
@@ -18,12 +33,15 @@ from app.interaction.machine import TERMINAL, TRANSITIONS, Event, Status
 from app.ports import Entropy
 
 MARGIN: Final = 120
-"""Seconds rows stay past their expiry, so that clocks of several processes may differ by less."""
+"""Seconds rows stay past their expiry, so that clocks of several processes may differ by less.
+
+What was spent is longer known to be spent than any clock takes it for live (N-09).
+"""
 
 
 def _expired(table: Table) -> Delete:
     key = list(table.primary_key.columns)
-    stale = select(*key).where(table.c.expires_at < bindparam("before"))
+    stale = select(*key).where(table.c.expires_at <= bindparam("until"))
     if table is authorization_codes:
         # Used codes go with their grant, so that a second use can still revoke it.
         stale = stale.where(table.c.grant_id.is_(None))
@@ -33,12 +51,26 @@ def _expired(table: Table) -> Delete:
     return delete(table).where(tuple_(*key).in_(stale.limit(bindparam("most"))))
 
 
-# A session's row takes its browser flows along; a grant's its codes, access tokens and issuances.
-_STATEMENTS: Final = [
+def _erased(column: Column[Any]) -> Update:
+    table = column.table
+    key = list(table.primary_key.columns)
+    stale = select(*key).where(table.c.expires_at <= bindparam("until"), column.is_not(None))
+    return update(table).where(tuple_(*key).in_(stale.limit(bindparam("most")))).values({column: null()})
+
+
+# A browser's way and a kept answer are nothing but what they hold.
+_ERASURES: Final[list[Delete | Update]] = [
+    _expired(browser_flows),
+    _expired(repeatable_answers),
+    _erased(authorization_codes.c.authorization),
+    _erased(grants.c.authorization),
+]
+
+# A grant's row takes its codes, access tokens and issuances along.
+_DELETIONS: Final = [
     _expired(table)
     for table in (
         spent_values,
-        browser_flows,
         sessions,
         access_tokens,
         authorization_codes,
@@ -60,16 +92,23 @@ _TIME_OUT: Final = (
         # Once more: another process may have moved the session between choosing it and changing it.
         sessions.c.status.in_(_CAN_TIME_OUT),
     )
-    .values(status=Status.EXPIRED.value, presentation_data=null())
+    .values(status=Status.EXPIRED.value, presentation_data=null(), completed_steps=null())
     .returning(sessions.c.tenant_id, sessions.c.session_id)
+)
+_FORGET_ANSWER: Final = delete(repeatable_answers).where(
+    repeatable_answers.c.tenant_id == bindparam("of_tenant"),
+    repeatable_answers.c.session_id == bindparam("of_session"),
 )
 _RECORD: Final = insert(audit_events).inline()
 
 
 def end_timed_out_sessions(connection: Connection, entropy: Entropy, *, now: int, limit: int) -> int:
-    """Record up to `limit` unfinished sessions past their expiry as `expired`; return how many."""
+    """Record up to `limit` unfinished sessions past their expiry as `expired`, and erase what they held; how many."""
+    await_turn(connection)
     ended = connection.execute(_TIME_OUT, {"now": now, "most": limit}).all()
     if ended:
+        # Answers after sessions, as follow-ups do.
+        connection.execute(_FORGET_ANSWER, [{"of_tenant": tenant, "of_session": session} for tenant, session in ended])
         events = [
             {
                 "tenant_id": tenant_id,
@@ -85,7 +124,14 @@ def end_timed_out_sessions(connection: Connection, entropy: Entropy, *, now: int
     return len(ended)
 
 
+def erase_expired(connection: Connection, *, now: int, limit: int) -> int:
+    """Erase what up to `limit` rows per table hold past their expiry, without a margin; return how many rows."""
+    await_turn(connection)
+    return sum(connection.execute(statement, {"until": now, "most": limit}).rowcount for statement in _ERASURES)
+
+
 def delete_expired(connection: Connection, *, now: int, limit: int) -> int:
-    """Delete up to `limit` expired rows per table, sealed claims with them; return how many."""
-    binds = {"before": now - MARGIN, "most": limit}
-    return sum(connection.execute(statement, binds).rowcount for statement in _STATEMENTS)
+    """Delete up to `limit` expired rows per table; return how many."""
+    await_turn(connection)
+    binds = {"until": now - MARGIN, "most": limit}
+    return sum(connection.execute(statement, binds).rowcount for statement in _DELETIONS)

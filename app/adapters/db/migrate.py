@@ -97,10 +97,12 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def migrate(connection: Connection) -> None:
-    """Run the missing migrations within the connection's transaction."""
+    """Run the missing migrations within the connection's transaction. Raises `Refusal` where rows do not fit."""
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if connection.dialect.name == "sqlite" and connection.execute(text("PRAGMA foreign_key_check")).first():
+        raise _unusable("a row would point at one that is not there; nothing was changed")
 
 
 def _config() -> Config:
@@ -134,6 +136,8 @@ def _transact_sqlite(file: Path, work: Callable[[Connection], T]) -> T:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with telling_what_passes(), closing(sqlite3.connect(file, isolation_level=None)) as raw:
             configure_sqlite(raw)
+            # A migration that makes a table anew drops it first: the rows that point at it must stay.
+            raw.execute("PRAGMA foreign_keys = OFF")
             with sqlite_engine(lambda: raw, begin="BEGIN IMMEDIATE").begin() as connection:
                 return work(connection)
     except (OSError, sqlite3.Error) as error:

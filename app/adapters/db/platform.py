@@ -6,8 +6,8 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.adapters.db.engine import Transactions
-from app.adapters.db.expiry import delete_expired, end_timed_out_sessions
+from app.adapters.db.engine import Transactions, await_turn
+from app.adapters.db.expiry import delete_expired, end_timed_out_sessions, erase_expired
 from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import metadata, tenants
 from app.adapters.db.vaults import Vaults
@@ -103,6 +103,7 @@ class SqlPlatformStore:
 
     def delete(self, tenant_id: str, *, now: int) -> None:
         """Destroy a tenant's data keys and rows; its slug stays taken."""
+        await_turn(self._connection)
         # First: it waits for whoever is changing the tenant, whose rows would otherwise be written behind the deletion.
         self._connection.execute(_MARK_DELETED, {"of_tenant": tenant_id, "now": now})
         for statement in _DELETE_ROWS:
@@ -121,13 +122,17 @@ class SqlPlatformStore:
         """Return the repositories of one tenant in this transaction."""
         return SqlTenantStore(self._connection, self._vaults.of(self._connection, tenant_id))
 
+    def end_timed_out_sessions(self, *, now: int, limit: int) -> int:
+        """Record up to `limit` unfinished sessions past their expiry as `expired`, and erase what they held."""
+        return end_timed_out_sessions(self._connection, self._entropy, now=now, limit=limit)
+
+    def erase_expired(self, *, now: int, limit: int) -> int:
+        """Erase what up to `limit` rows per table hold past their expiry; return how many rows."""
+        return erase_expired(self._connection, now=now, limit=limit)
+
     def delete_expired(self, *, now: int, limit: int) -> int:
         """Delete up to `limit` rows per table that nothing can use any more; return how many."""
         return delete_expired(self._connection, now=now, limit=limit)
-
-    def end_timed_out_sessions(self, *, now: int, limit: int) -> int:
-        """Record up to `limit` unfinished sessions past their expiry as `expired`; return how many."""
-        return end_timed_out_sessions(self._connection, self._entropy, now=now, limit=limit)
 
 
 class SqlPlatform:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import Executable
 
 from app.adapters.db.tables import place
-from app.adapters.vault import TenantVault
+from app.adapters.vault import SealBroken, TenantVault
 
 T = TypeVar("T")
 
@@ -59,8 +59,10 @@ class TenantRepository:
         return None if getattr(row, column.name) is None else self._open(column, row, type_)
 
     def _open_octets(self, column: Column[bytes], row: Row[Any]) -> bytes:
-        """Open what is not JSON. Raises `SealBroken`."""
+        """Open what is not JSON. Raises `SealBroken`, also where there is nothing."""
         values = row._mapping  # noqa: SLF001  # public; underscored so that it is no column's name
+        if values[column.name] is None:
+            raise SealBroken(f"{column}: nothing there")
         return self._vault.open(*place(column, values), values[column.name])
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import Column, LargeBinary, Select, Update, bindparam, func, select, update
 
+from app.adapters.db.engine import await_turn
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import SEALED, place
 from app.adapters.vault import KEY_NUMBER, SealBroken
@@ -66,6 +67,7 @@ class SqlSealedValues(TenantRepository):
 
     def reseal(self, values: Sequence[SealedValue]) -> Resealed:
         """Seal values under the newest data key, each guarded by its still being as it was found."""
+        await_turn(self._connection)
         done = broken = 0
         for value in values:
             try:

@@ -14,6 +14,7 @@ from app.adapters.db.documents import SqlDocuments
 from app.adapters.db.engine import Transactions
 from app.adapters.db.grants import SqlGrants
 from app.adapters.db.keys import SqlSigningKeys
+from app.adapters.db.repeatable_answers import SqlRepeatableAnswers
 from app.adapters.db.sealed_values import SqlSealedValues
 from app.adapters.db.sessions import SqlSessions
 from app.adapters.db.spent import SqlSpentValues
@@ -41,6 +42,11 @@ class SqlTenantStore:
     def browser_flows(self) -> SqlBrowserFlows:
         """Browsers in web steps."""
         return SqlBrowserFlows(self._connection, self._vault)
+
+    @cached_property
+    def repeatable_answers(self) -> SqlRepeatableAnswers:
+        """Answers kept for wallets that did not receive them."""
+        return SqlRepeatableAnswers(self._connection, self._vault)
 
     @cached_property
     def codes(self) -> SqlAuthorizationCodes:

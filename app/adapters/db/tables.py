@@ -12,7 +12,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -22,9 +21,20 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from app.adapters.db.checks import base64url_43, one_of, pkce_pair, scope_tokens, sha256_digest
-from app.adapters.db.columns import digest, json, of_grant, of_tenant, sealed, tenant_column, text, time, updated_at
-from app.interaction.machine import Status
+from app.adapters.db.checks import base64url_43, is_one_of, one_of, pkce_pair, scope_tokens, sha256_digest
+from app.adapters.db.columns import (
+    digest,
+    json,
+    of_grant,
+    of_session,
+    of_tenant,
+    sealed,
+    tenant_column,
+    text,
+    time,
+    updated_at,
+)
+from app.interaction.machine import TERMINAL, Status
 
 metadata: Final = MetaData(
     naming_convention={
@@ -154,11 +164,12 @@ sessions: Final = Table(
     digest("auth_session_digest", nullable=True),
     digest("request_uri_digest", nullable=True),
     time("request_uri_expires_at", nullable=True),
-    sealed("presentation_data", "session_id", nullable=True),
+    # M-13: what an earlier step left behind does not open at a later one, though it is of the same row.
+    sealed("presentation_data", "session_id", "step_index", nullable=True),
     sealed("plan", "session_id"),
     Column("step_index", Integer, nullable=False),
-    # M-13: what an earlier step left behind does not open at a later one, though it is of the same row.
-    sealed("completed_steps", "session_id", "step_index"),
+    sealed("completed_steps", "session_id", "step_index", nullable=True),
+    Column("attempts", Integer, nullable=False),
     time("created_at"),
     time("expires_at"),
     updated_at(),
@@ -169,6 +180,12 @@ sessions: Final = Table(
     CheckConstraint("expires_at > created_at", name="lifetime"),
     CheckConstraint("(request_uri_digest IS NULL) = (request_uri_expires_at IS NULL)", name="request_uri_pair"),
     one_of("status", [status.value for status in Status]),
+    # What was shown is kept while the session runs, and no longer.
+    CheckConstraint(
+        f"(completed_steps IS NULL) = ({is_one_of('status', sorted(TERMINAL))})"
+        " AND (presentation_data IS NULL OR completed_steps IS NOT NULL)",
+        name="erased_when_ended",
+    ),
     *pkce_pair(),
     *base64url_43("dpop_jkt"),
     *base64url_43("instance_jkt"),
@@ -188,9 +205,23 @@ browser_flows: Final = Table(
     time("expires_at"),
     PrimaryKeyConstraint("tenant_id", "flow_id"),
     UniqueConstraint("tenant_id", "cookie_digest"),
-    ForeignKeyConstraint(
-        ["tenant_id", "session_id"], ["sessions.tenant_id", "sessions.session_id"], ondelete="CASCADE"
-    ),
+    of_session(),
+    Index(None, "tenant_id", "session_id"),
+    Index(None, "expires_at"),
+)
+
+repeatable_answers: Final = Table(
+    "repeatable_answers",
+    metadata,
+    tenant_column(),
+    digest("handle_digest"),
+    text("session_id", 32),
+    digest("body_digest"),
+    # By a key derived from the wallet's `auth_session`, which is not kept: no data key of the tenant opens it.
+    Column("sealed", LargeBinary, nullable=False),
+    time("expires_at"),
+    PrimaryKeyConstraint("tenant_id", "handle_digest"),
+    of_session(),
     Index(None, "tenant_id", "session_id"),
     Index(None, "expires_at"),
 )

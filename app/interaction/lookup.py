@@ -1,0 +1,59 @@
+"""Finding the session a request speaks of, and its client as the current revision knows it."""
+
+from typing import Final
+
+from app.interaction.machine import TERMINAL, Status
+from app.protocol.client_auth import AuthenticatedClient, recognize
+from app.protocol.digest import digest
+from app.protocol.refusal import Refusal
+from app.protocol.request import check_redirect_uri
+from app.records import Session
+from app.storage import TenantStore
+from app.tenancy import Tenancy
+
+_GONE: Final = "This request is unknown, has expired, or was finished before. Please start again in your wallet."
+
+
+def session_gone(reason: str) -> Refusal:
+    """Return the uniform refusal of a session that cannot go on."""
+    return Refusal("invalid_request", _GONE, reason=reason)
+
+
+def session_of_request_uri(tenancy: Tenancy, store: TenantStore, handle: str) -> Session:
+    """Return the session whose browser leg a `request_uri` handle names.
+
+    Raises `session_gone` for unknown, expired and finished ones.
+    """
+    session = _live(tenancy, store.sessions.by_request_uri(digest(handle)), "request_uri unknown")
+    if session.status != Status.PENDING:
+        raise session_gone("browser leg completed")
+    return session
+
+
+def session_of_auth_session(tenancy: Tenancy, store: TenantStore, handle: str) -> Session | None:
+    """Return the session whose current handle this is, None where it is nobody's.
+
+    Raises `session_gone` for expired and finished ones.
+    """
+    session = store.sessions.by_auth_session(digest(handle))
+    return None if session is None else _live(tenancy, session, "auth_session unknown")
+
+
+def _live(tenancy: Tenancy, session: Session | None, unknown: str) -> Session:
+    if session is None:
+        raise session_gone(unknown)
+    if session.status in TERMINAL or session.expires_at <= tenancy.clock.now():
+        raise session_gone(f"session {session.status}")
+    return session
+
+
+def current_client(tenancy: Tenancy, store: TenantStore, session: Session) -> AuthenticatedClient:
+    """Judge the client by the current revision (PAR-17); redirecting is unsafe where it no longer holds."""
+    registered = store.clients.by_id(session.client_id)
+    try:
+        client = recognize(session.client_id, registered=registered, clients=tenancy.document.clients)
+        if session.redirect_uri is not None:
+            check_redirect_uri(session.redirect_uri, client, document=tenancy.document)
+    except Refusal as refusal:
+        raise session_gone(refusal.reason) from None
+    return client
