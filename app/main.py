@@ -23,7 +23,7 @@ from app.adapters.passwords import Argon2Passwords
 from app.adapters.system import SystemClock, SystemEntropy
 from app.adapters.vault import MasterKeys, SealBroken
 from app.document.model import ConfirmStep, LoginStep
-from app.document.unsafe import unsafe_choices
+from app.document_rules.unsafe import unsafe_choices
 from app.endpoints import authorize, credential, health, interactive, jwks, metadata, nonce, par, static, token
 from app.endpoints.boundary import Boundary
 from app.endpoints.deps import DEPENDENCIES, RESOURCE_DEPENDENCIES
@@ -31,13 +31,13 @@ from app.endpoints.errors import EXCEPTION_HANDLERS
 from app.formats.sd_jwt_vc_verification import verify_presentation
 from app.interaction.browser import BrowserLeg
 from app.interaction.follow_up import FollowUps
+from app.interaction.presented import PresentationVerifiers
 from app.jobs.schedule import running_jobs
 from app.ports import Clock, Database, Entropy, KeyMaker, Passwords, Platform
 from app.settings import Settings
 from app.steps import WebSteps
 from app.steps.confirm import Confirm
 from app.steps.login import Login
-from app.steps.presentation import PresentationVerifiers
 from app.tenancy import Tenancies
 
 

@@ -103,7 +103,7 @@ class KeyMaker(Protocol):
         """Make an ES256 key for access tokens."""
         ...
 
-    def development_credential_keys(self, *, common_name: str, now: int) -> tuple[SigningKey, SigningKey]:
+    def development_credential_keys(self, *, common_name: str, issuer: str, now: int) -> tuple[SigningKey, SigningKey]:
         """Make a development CA and a credential key certified by it, both clearly marked; (ca, credential)."""
         ...
 

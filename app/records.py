@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from app.interaction.evidence import Evidence
+from app.interaction.evidence import Evidence, Trusted
 from app.interaction.machine import Status
 from app.interaction.plan import ClaimValue, HolderBinding, Plan
 
@@ -98,6 +98,8 @@ class Authorization(Struct, frozen=True, kw_only=True):
     authorization_details: list[dict[str, Any]] | None
     """As they will be returned by the token endpoint, `credential_identifiers` included."""
     credentials: list[GrantedCredential]
+    trusted: list[Trusted] = []
+    """On whose word it rests, where something was presented."""
 
 
 class AuthorizationCode(Struct, frozen=True, kw_only=True):

@@ -134,6 +134,10 @@ class Grants(Protocol):
         """Note that a credential was issued."""
         ...
 
+    def issued(self, grant_id: str, configuration_id: str) -> int:
+        """Return how many credentials of a configuration a grant has issued."""
+        ...
+
     def create_access_token(self, token: AccessToken) -> None:
         """Note that an access token was issued."""
         ...

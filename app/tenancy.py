@@ -15,6 +15,11 @@ from app.storage import TenantStore
 T = TypeVar("T")
 
 
+def issuer_identifier(slug: str, *, origin: str | None, public_url: str) -> str:
+    """Return a tenant's issuer identifier: its own origin, or its path under the public URL."""
+    return origin or f"{public_url}/{slug}"
+
+
 class Tenancy(Struct, frozen=True, kw_only=True):
     """One tenant as one request sees it."""
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from app.ports import Clock
 from app.protocol.refusal import Refusal
+from app.protocol.x509 import read_pem
 
 _CA_NAME: Final = "Vestibule DEVELOPMENT CA - trust on this machine only"
 _AGE: Final = timedelta(days=2)
@@ -112,9 +114,9 @@ def _general_name(host: str) -> x509.GeneralName:
 
 def _read_ca(file: Path, key_file: Path, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     try:
-        ca = x509.load_pem_x509_certificate(file.read_bytes())
+        [ca] = read_pem(file.read_bytes())
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
         raise _refusal(f"{file} and {key_file} cannot be read: remove them to make a new CA") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != ca.public_key():
         raise _refusal(f"{key_file} is not the key of {file}: remove both to make a new CA")

@@ -4,7 +4,7 @@ import datetime
 from typing import Final, Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -18,6 +18,8 @@ from cryptography.x509.oid import NameOID
 from app.ports import Entropy
 from app.protocol.jwk import export_public_jwk, thumbprint
 from app.protocol.refusal import Refusal
+from app.protocol.strict_json import Malformed
+from app.protocol.x509 import read_pem
 from app.records import KeyPurpose, SigningKey
 
 KeyOrigin = Literal["generated", "development", "imported"]
@@ -41,13 +43,17 @@ class SoftwareKeyMaker:
         """Make an ES256 key for access tokens."""
         return _signing_key(generate_private_key(SECP256R1()), "access_token", [], "generated", now)
 
-    def development_credential_keys(self, *, common_name: str, now: int) -> tuple[SigningKey, SigningKey]:
+    def development_credential_keys(self, *, common_name: str, issuer: str, now: int) -> tuple[SigningKey, SigningKey]:
         """Make a development CA and a credential key certified by it, both clearly marked; (ca, credential)."""
         ca_key, leaf_key = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
         ca_name = _name("Vestibule development CA (not for production)", common_name)
         ca = self._certificate(ca_name, ca_key, issuer=ca_name, issuer_key=ca_key, is_ca=True, now=now)
         leaf_name = _name(common_name, "Vestibule development certificate (not for production)")
-        leaf = self._certificate(leaf_name, leaf_key, issuer=ca_name, issuer_key=ca_key, is_ca=False, now=now)
+        # SD-JWT VC §2.5 (VC-15): the certificate names the `iss` of the credentials it stands for.
+        named = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(issuer)])
+        leaf = self._certificate(
+            leaf_name, leaf_key, issuer=ca_name, issuer_key=ca_key, is_ca=False, now=now, names=named
+        )
         return (
             _signing_key(ca_key, "development_ca", [ca], "development", now),
             _signing_key(leaf_key, "credential", [leaf], "development", now),
@@ -69,6 +75,7 @@ class SoftwareKeyMaker:
         issuer_key: EllipticCurvePrivateKey,
         is_ca: bool,
         now: int,
+        names: x509.SubjectAlternativeName | None = None,
     ) -> x509.Certificate:
         usage = x509.KeyUsage(
             digital_signature=not is_ca,
@@ -81,7 +88,7 @@ class SoftwareKeyMaker:
             encipher_only=False,
             decipher_only=False,
         )
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(issuer)
@@ -94,8 +101,10 @@ class SoftwareKeyMaker:
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
-            .sign(issuer_key, SHA256())
         )
+        if names is not None:
+            builder = builder.add_extension(names, critical=False)
+        return builder.sign(issuer_key, SHA256())
 
 
 def _signing_key(
@@ -134,7 +143,7 @@ def _moment(seconds: int) -> datetime.datetime:
 def _read_key(pem: bytes) -> EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _refusal("The private key is not an unencrypted PEM private key.") from None
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
         raise _refusal("The private key is not a P-256 key, which ES256 needs.")
@@ -143,8 +152,8 @@ def _read_key(pem: bytes) -> EllipticCurvePrivateKey:
 
 def _read_chain(pem: bytes) -> list[x509.Certificate]:
     try:
-        chain = x509.load_pem_x509_certificates(pem)
-    except ValueError:
+        chain = read_pem(pem)
+    except Malformed:
         raise _refusal("The chain is not a list of PEM certificates.") from None
     if pem.count(b"-----BEGIN ") != len(chain):
         raise _refusal("The chain holds something else than certificates.")

@@ -7,18 +7,18 @@ import click
 
 from app.document.model import TenantDocument
 from app.document.problem import Problem
-from app.document.rules import Surroundings
 from app.document.source import MAX_OCTETS
-from app.document.validation import validate
+from app.document_rules.rules import Surroundings
+from app.document_rules.validation import validate
 from app.settings import Settings
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 
-def read_documents(source: Path, settings: Settings) -> list[tuple[Path, TenantDocument]]:
+def read_documents(source: Path, settings: Settings, *, notes: bool = False) -> list[tuple[Path, TenantDocument]]:
     """Read a document or all of a folder, or print what is wrong with any of them and exit with 1.
 
-    What is odd or good to know is printed too.
+    What is odd is printed too; with `notes` also what is only good to know.
     """
     files = sorted(file for file in source.iterdir() if file.suffix in _SUFFIXES) if source.is_dir() else [source]
     if not files:
@@ -30,7 +30,8 @@ def read_documents(source: Path, settings: Settings) -> list[tuple[Path, TenantD
         with file.open("rb") as stream:
             validated = validate(stream.read(MAX_OCTETS + 1), surroundings)
         for problem in validated.problems:
-            click.echo(_line(file, problem), err=True)
+            if notes or problem.severity != "note":
+                click.echo(_line(file, problem), err=True)
         if validated.document is None:
             failed = True
             continue

@@ -1,17 +1,13 @@
 """`vestibule jobs`: work nobody waits for."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
 
 import click
 
 from app.cli import Invocation
+from app.cli.progress import telling
 from app.jobs.schedule import JOBS, PERIOD
 from app.settings import Settings
-
-_PROGRESS: Final = 1000
-"""After how many rows a job says how far it is."""
 
 
 @click.group
@@ -43,18 +39,5 @@ async def _run(settings: Settings, names: tuple[str, ...]) -> None:
     async with open_service(settings) as service:
         for name in names:
             job = JOBS[name]
-            count = await job.run(service.platform, service.clock, _telling(f"{name}: {job.counted} so far"))
+            count = await job.run(service.platform, service.clock, telling(f"{name}: {job.counted} so far"))
             click.echo(f"{name}: {job.counted}: {count}")
-
-
-def _telling(words: str) -> Callable[[int], None]:
-    """Return what says on standard error how far a job is, after every so many rows."""
-    total = 0
-
-    def tell(count: int) -> None:
-        nonlocal total
-        if (total + count) // _PROGRESS > total // _PROGRESS:
-            click.echo(f"{words}: {total + count}", err=True)
-        total += count
-
-    return tell

@@ -1,20 +1,18 @@
 """`vestibule keys`: a tenant's keys."""
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import click
 
 from app.cli import Invocation
+from app.cli.dates import day
+from app.cli.progress import telling
 from app.jobs.rotate import Rotation, rotate_data_key
 from app.protocol.refusal import Refusal
 from app.records import SigningKey
 from app.settings import Settings
 
-_PROGRESS: Final = 1000
-"""After how many values a rotation says how far it is."""
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -29,8 +27,8 @@ def keys() -> None:
 def list_keys(invocation: Invocation, tenant: str) -> None:
     """List a tenant's keys, retired ones included."""
     for key in asyncio.run(_keys(invocation.settings, tenant)):
-        state = "active" if key.retired_at is None else f"retired {_moment(key.retired_at)}"
-        made = f"{key.origin} {_moment(key.created_at)}"
+        state = "active" if key.retired_at is None else f"retired {day(key.retired_at)}"
+        made = f"{key.origin} {day(key.created_at)}"
         click.echo(f"{key.key_id}  {key.purpose:<14}  {key.algorithm}  {made}  {state}")
 
 
@@ -84,10 +82,6 @@ def rotate_data(invocation: Invocation, tenant: str) -> None:
     click.echo("nothing is left under an older data key")
 
 
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
-
-
 async def _keys(settings: Settings, tenant: str) -> list[SigningKey]:
     from app.main import open_service
     from app.provisioning import tenant_of
@@ -101,14 +95,7 @@ async def _keys(settings: Settings, tenant: str) -> list[SigningKey]:
 async def _rotate_data(settings: Settings, tenant: str) -> Rotation:
     from app.main import open_service
 
-    total = 0
-
-    def tell(resealed: int) -> None:
-        nonlocal total
-        if (total + resealed) // _PROGRESS > total // _PROGRESS:
-            click.echo(f"values resealed so far: {total + resealed}", err=True)
-        total += resealed
-
+    tell = telling("values resealed so far")
     async with open_service(settings) as service:
         return await rotate_data_key(
             service.platform, service.database, service.clock, service.entropy, tenant, tell=tell

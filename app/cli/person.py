@@ -52,11 +52,12 @@ def _told(*, yes: bool) -> Agree:
     """Return who tells what is to be presented to whom, and asks unless the answer is `yes` already."""
 
     def agree(verifier: str, showings: Sequence[Showing]) -> bool:
-        click.echo(f"\n  {printable(verifier)} asks to be shown")
+        click.echo(f"\n  {printable(verifier)} asks you to present; it will see")
         for showing in showings:
             stored = showing.stored
             click.echo(f"\n    {stored.id}: {printable(stored.vct)} by {printable(stored.credential_issuer)}")
-            rows = table(claim_rows(showing.claims), indent="      ")
+            # Empty: as it was issued, or because all that is in it is withheld.
+            rows = table(claim_rows(showing.claims, empty="(only that it is there)"), indent="      ")
             for line in rows or ["      nothing but that it is yours"]:
                 click.echo(line)
         click.echo()

@@ -19,6 +19,7 @@ from app.document.writer import dump
 from app.records import TenantHead
 from app.settings import Settings
 from app.storage import PlatformStore
+from app.tenancy import issuer_identifier
 
 T = TypeVar("T")
 
@@ -37,8 +38,8 @@ def tenant() -> None:
 @_SOURCE
 @click.pass_obj
 def validate(invocation: Invocation, source: Path) -> None:
-    """Find everything that is wrong with a document, or with all of a folder. Needs no database."""
-    for file, document in read_documents(source, invocation.settings):
+    """Find everything that is wrong, odd or good to know about a document, or all of a folder. Needs no database."""
+    for file, document in read_documents(source, invocation.settings, notes=True):
         click.echo(f"{file}: {document.tenant.slug} is valid")
 
 
@@ -121,7 +122,7 @@ def list_tenants(invocation: Invocation) -> None:
     heads = asyncio.run(_transact(settings, lambda store: store.tenants()))
     width = max((len(head.slug) for head in heads), default=0)
     for head in heads:
-        issuer = head.origin or f"{settings.public_url}/{head.slug}"
+        issuer = issuer_identifier(head.slug, origin=head.origin, public_url=settings.public_url)
         click.echo(f"{head.slug:<{width}}  {head.status}  revision {head.revision}  {issuer}")
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from cryptography.x509 import Certificate
 
 from app.adapters.system import SystemClock, SystemEntropy
+from app.cli.dates import day
 from app.cli.person import person_at
 from app.wallet.answers import Dialect
 from app.wallet.authorization import By
@@ -131,7 +131,7 @@ def list_credentials(folder: Path) -> None:
     """List the credentials in the folder."""
     with _failures():
         rows = [
-            (each.id, f"{_day(each.received_at)}  {each.vct}  {each.credential_issuer}") for each in Store(folder).all()
+            (each.id, f"{day(each.received_at)}  {each.vct}  {each.credential_issuer}") for each in Store(folder).all()
         ]
     for line in table(rows, indent="") or [f"no credentials in {folder}"]:
         click.echo(line)
@@ -147,7 +147,7 @@ def show(credential_id: str, folder: Path, trust: Path | None, trace: bool) -> N
     with _failures():
         stored = Store(folder).get(credential_id)
         verified = _verify_stored(stored, trust)
-    for line in table([("issuer", stored.credential_issuer), ("received", _day(stored.received_at))]):
+    for line in table([("issuer", stored.credential_issuer), ("received", day(stored.received_at))]):
         click.echo(line)
     click.echo()
     _print_credential(stored.configuration_id, verified, stored.credential if trace else None)
@@ -212,7 +212,3 @@ def _print_credential(name: str, verified: Verified, credential: str | None = No
         click.echo("\nas issued")
         for line in jwt_lines(credential):
             click.echo(f"  {printable(line)}")
-
-
-def _day(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

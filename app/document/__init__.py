@@ -1,1 +1,1 @@
-"""The tenant document: its structure, how it is read, and what makes it sound."""
+"""The tenant document: what it consists of, and how it is read and written."""

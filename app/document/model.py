@@ -1,6 +1,6 @@
 """The tenant document as structs: one schema, whoever brings a document.
 
-The structs say what is structurally possible; `app.document.rules` says what is sensible. Times are whole
+The structs say what is structurally possible; `app.document_rules` says what is sensible. Times are whole
 seconds. Unknown members are refused.
 """
 

@@ -1,7 +1,6 @@
 """What every part of the tenant document has in common: its base struct, names, and kinds of text."""
 
-import base64
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -28,12 +27,3 @@ class Display(Part, frozen=True):
     description: Annotated[str, Meta(max_length=1000)] | None = None
     background_color: Colour | None = None
     text_color: Colour | None = None
-
-
-def base64url_octets(text: Any) -> bytes | None:
-    """Return the octets of base64url without padding, None where it is not that, or not their one spelling."""
-    try:
-        octets = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (TypeError, ValueError):
-        return None
-    return octets if base64.urlsafe_b64encode(octets).rstrip(b"=").decode() == text else None

@@ -46,7 +46,7 @@ class TenantTrust(Part, frozen=True, tag_field="type", tag="tenant"):
     """Another tenant of this service, by its slug."""
 
     tenant: Slug
-    resolved: ResolvedTenant | None = None
+    resolved: Annotated[ResolvedTenant | None, Meta(extra_json_schema={"readOnly": True})] = None
     """Written by the service when the document is applied; a changed authority needs a new apply."""
 
 

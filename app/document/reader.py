@@ -1,10 +1,10 @@
 """YAML or JSON text to a `TenantDocument`: everything structural that is wrong, at once.
 
-JSON Schema finds all of it and says where; `msgspec.convert` is the last, strict door. Sense is `app.document.rules`.
+JSON Schema finds all of it and says where; `msgspec.convert` is the last, strict door. Sense is `app.document_rules`.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -27,6 +27,9 @@ _KINDS: Final = {
     "array": ("a list", "Write each item on a line of its own that begins with `- `, or all of them within [ ]."),
     "object": ("a mapping", "Write `name: value` lines, indented below the name."),
 }
+
+
+_NOTHING: Final = {"type": "null"}
 
 
 class Reading(Struct, frozen=True):
@@ -69,6 +72,8 @@ def _explain(error: ValidationError) -> Iterator[Finding]:
     match error.validator:
         case "type":
             kind, hint = _KINDS[limit]
+            if members := _members(schema):
+                hint = f"{hint} Known here: {', '.join(members)}."
             nothing = instance is None
             yield Finding(path, f"This must be {kind}{', but nothing is given' if nothing else ''}.", hint)
         case "required":
@@ -76,12 +81,15 @@ def _explain(error: ValidationError) -> Iterator[Finding]:
                 if name not in instance:
                     yield Finding(path, f"`{name}` is missing.", f"Add `{name}: …` here.")
         case "additionalProperties":
-            known = sorted(schema["properties"])
+            known = _members(schema)
             for name in instance:
-                if name not in known:
-                    yield Finding((*path, name), "This member is unknown.", _nearest(name, known))
+                if name not in schema["properties"]:
+                    hint = _nearest(name, known) or f"Known here: {', '.join(known)}."
+                    yield Finding((*path, name), "This member is unknown.", hint)
         case "enum":
-            yield Finding(path, f"This must be {_one_of(limit)}.", _nearest(instance, limit))
+            yield Finding(
+                path, f"This must be {_one_of(limit)}.", _nearest(instance, limit) or "Nothing else is known here."
+            )
         case "pattern":
             words = schema.get("description", f"text that matches {limit}")
             yield Finding(path, "This is not in the right form.", f"Use {words}.")
@@ -105,10 +113,14 @@ def _explain(error: ValidationError) -> Iterator[Finding]:
             yield Finding(path, f"This does not fit the schema ({other}).", "See `vestibule tenant schema`.")
 
 
-def _nearest(name: Any, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(str(name)[:100], names, n=1, cutoff=0.6)
-    return f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(names)}."
+def _members(schema: Mapping[str, Any]) -> list[str]:
+    """Return the members a mapping may be written with, which leaves out those that the service writes."""
+    return sorted(name for name, member in schema.get("properties", {}).items() if not member.get("readOnly"))
+
+
+def _nearest(name: Any, known: Sequence[str]) -> str | None:
+    near = difflib.get_close_matches(str(name)[:100], known, n=1, cutoff=0.6)
+    return f"Did you mean `{near[0]}`?" if near else None
 
 
 def _one_of(values: list[str]) -> str:
@@ -120,7 +132,7 @@ def _range(schema: Mapping[str, Any]) -> str:
 
 
 def _branch(validator: Any, branches: list[dict[str, Any]], instance: Any, schema: dict[str, Any]) -> Iterator[Any]:
-    """Judge `anyOf` by the branch that is meant: the one its tag names, or the one of the value's kind.
+    """Judge `anyOf` by the branch that is meant: the one its tag names, or the one the value looks like.
 
     Plain JSON Schema would only say that none of the branches fits.
     """
@@ -133,20 +145,24 @@ def _branch(validator: Any, branches: list[dict[str, Any]], instance: Any, schem
         else:
             yield from validator.descend(instance, {"$ref": mapping[instance[tag]]})
         return
-    kinds = {_kind(branch): branch for branch in branches}
-    meant = next((branch for kind, branch in kinds.items() if validator.is_type(instance, kind)), None)
-    others = [branch for kind, branch in kinds.items() if kind != "null"]
-    if meant is not None:
-        yield from validator.descend(instance, meant)
-    elif len(others) == 1:
-        yield from validator.descend(instance, others[0])
+    if instance is None and _NOTHING in branches:
+        return
+    others = [branch for branch in branches if branch != _NOTHING]
+    meant = others if len(others) == 1 else [branch for branch in others if _looks_like(validator, instance, branch)]
+    if meant:
+        yield from validator.descend(instance, meant[0])
     else:
         yield ValidationError("no branch is of this kind")
 
 
-def _kind(branch: Mapping[str, Any]) -> str:
-    """Return the JSON type of a branch; enumerations are texts, references are mappings."""
-    return str(branch.get("type", "string" if "enum" in branch else "object"))
+def _looks_like(validator: Any, instance: Any, branch: Mapping[str, Any]) -> bool:
+    """Whether a value is a word of an enumeration, a list of what looks like its items, or of the branch's kind."""
+    if "enum" in branch:
+        return instance in branch["enum"]
+    if "items" in branch:
+        return isinstance(instance, list) and all(_looks_like(validator, each, branch["items"]) for each in instance)
+    # A reference, or several by a tag: a mapping.
+    return bool(validator.is_type(instance, branch.get("type", "object")))
 
 
 def _is_integer(_checker: Any, instance: Any) -> bool:

@@ -21,8 +21,14 @@ def validation_schema() -> dict[str, Any]:
 
 
 def tenant_schema() -> dict[str, Any]:
-    r"""Return the schema for publication: patterns are ECMA-262, which knows no `\Z` and whose `$` is the end."""
-    return {name: _published(value) for name, value in validation_schema().items()}
+    r"""Return the schema for publication, of what people write.
+
+    Patterns are ECMA-262, which knows no `\Z` and whose `$` is the end. What the service writes itself is left out.
+    """
+    schema: dict[str, Any] = _published(validation_schema())
+    # Only such a member referred to it.
+    del schema["$defs"]["ResolvedTenant"]
+    return schema
 
 
 def _published(value: Any) -> Any:
@@ -30,6 +36,7 @@ def _published(value: Any) -> Any:
         return {
             name: inner.replace(r"\Z", "$") if name == "pattern" and isinstance(inner, str) else _published(inner)
             for name, inner in value.items()
+            if not (isinstance(inner, dict) and inner.get("readOnly"))
         }
     if isinstance(value, list):
         return [_published(inner) for inner in value]

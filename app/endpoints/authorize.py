@@ -23,8 +23,8 @@ async def authorize(
     query = parse_form(request.scope["query_string"])
     client_id, request_uri = query.get("client_id"), query.get("request_uri")
     if client_id is None or request_uri is None:
-        # RFC 9126 §4 (AZ-12): not pushed, so its redirect_uri was never judged and nobody is sent there.
-        raise Refusal("invalid_request", "An authorization request must be pushed first.")
+        # RFC 9126 §4 (AZ-12): not begun elsewhere, so its redirect_uri was never judged and nobody is sent there.
+        raise Refusal("invalid_request", "An authorization request is pushed first, or begun interactively.")
     request.scope["state"]["record"].client = client_id
     cookie = read_cookie(request, _cookie_name(tenancy, request_uri))
     opened = await browser_leg.open(tenancy, client_id=client_id, request_uri=request_uri, cookie=cookie)

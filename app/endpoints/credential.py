@@ -12,6 +12,7 @@ from app.endpoints.errors import nonce_header
 from app.endpoints.wire import CREDENTIAL_REQUEST_LIMIT, json_answer
 from app.formats import sd_jwt_vc
 from app.interaction.holder import check_holder_key
+from app.interaction.presented import is_still_trusted
 from app.interaction.single_use import spend_proof
 from app.protocol.claims import CLOCK_SKEW
 from app.protocol.client_auth import recognize
@@ -74,6 +75,8 @@ def _claim(
     credential = choose_credential(request, grant.authorization.credentials, known=enabled)
     if credential.configuration_id not in enabled:
         raise Refusal("credential_request_denied", "This credential is no longer issued.")
+    if not is_still_trusted(tenancy.document, grant.authorization.trusted):
+        raise Refusal("credential_request_denied", "What was presented is no longer accepted.", reason="trust changed")
     key = judge_key_proof(
         sole_jwt_proof(request.proofs),
         expected_audience=tenancy.issuer,
@@ -93,18 +96,22 @@ def _claim(
     if not store.grants.take_credential(grant, now=now):
         # Since the grant was read above, it was revoked (L-15), its last credential taken, or its time has come.
         raise _issues_no_more(_live_grant(tenancy, store, access_token))
+    # L-10: counted behind the grant's lock, so that of two requests at once the second sees the first.
+    configuration_id = credential.configuration_id
+    if store.grants.issued(grant.grant_id, configuration_id) >= _quota_of(tenancy, configuration_id):
+        raise Refusal("credential_request_denied", "This grant issues no more of these credentials.", reason="quota")
     issuance_id = tenancy.entropy.identifier()
     store.grants.record_issuance(
         Issuance(
             issuance_id=issuance_id,
             grant_id=grant.grant_id,
-            configuration_id=credential.configuration_id,
+            configuration_id=configuration_id,
             holder_jkt=key.jkt,
             issued_at=now,
         )
     )
     store.audit.append(
-        tenancy.event("credential_issued", issuance_id, grant=grant.grant_id, configuration=credential.configuration_id)
+        tenancy.event("credential_issued", issuance_id, grant=grant.grant_id, configuration=configuration_id)
     )
     return Claimed(credential, key)
 
@@ -113,6 +120,10 @@ def _binding_mode(tenancy: Tenancy, configuration_id: str) -> HolderBindingMode 
     """Return what the current revision demands."""
     document = tenancy.document
     return document.sequences[document.credentials[configuration_id].sequence].holder_binding
+
+
+def _quota_of(tenancy: Tenancy, configuration_id: str) -> int:
+    return tenancy.document.credentials[configuration_id].credentials_per_grant
 
 
 def _issues_no_more(grant: Grant) -> Refusal:

@@ -1,4 +1,4 @@
-"""What handlers may demand, as one chain: tenancy → form → client → proof, or tenancy → access token → proof.
+"""What handlers may demand, as a chain: tenancy → form → client → proof, or tenancy → access token → proof → body.
 
 Each names the previous, because independent dependencies run concurrently in no stated order. A handler's signature
 therefore says which proofs it demands; `tests/architecture/matrix.txt` lists them all.

@@ -10,6 +10,7 @@ from app.endpoints.deps import Form
 from app.endpoints.errors import nonce_header
 from app.endpoints.wire import FORM_LIMIT, json_answer
 from app.interaction.completion import authorization_by_identifiers
+from app.interaction.presented import is_still_trusted
 from app.interaction.single_use import spend_proof
 from app.protocol import jose
 from app.protocol.authorization_details import read_authorization_details
@@ -109,6 +110,7 @@ def _narrow(tenancy: Tenancy, code: AuthorizationCode, form: Form) -> Authorizat
         # RFC 6749 §5.1: the scope granted is that of the credentials that are left.
         " ".join(value for value in (authorization.scope or "").split() if value in scopes) or None,
         [credential for credential in authorization.credentials if credential.configuration_id in named],
+        trusted=authorization.trusted,
     )
 
 
@@ -130,6 +132,8 @@ def _check_still_allowed(
         raise code_refused("user inactive")
     if any(enabled_configuration(tenancy.document, c.configuration_id) is None for c in authorization.credentials):
         raise code_refused("configuration disabled")
+    if not is_still_trusted(tenancy.document, authorization.trusted):
+        raise code_refused("trust changed")
 
 
 def _make_grant(

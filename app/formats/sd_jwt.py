@@ -105,7 +105,7 @@ class _Disclosure(Struct, frozen=True):
 def reveal(payload: Mapping[str, Any], disclosures: Sequence[str]) -> dict[str, Any]:
     """Return the payload with the disclosed claims in it and nothing of the mechanism left (RFC 9901 §7.1 step 3).
 
-    Raises `Malformed` by the rules of §7.1; the ledger ids stand at the checks.
+    Raises `Malformed` by the rules of §7.1.
     """
     name = hash_name(payload)
     # SD-23

@@ -10,6 +10,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from app.formats import sd_jwt
 from app.formats.key_binding import judge_key_binding
@@ -103,7 +104,8 @@ def verify(
     """
     parts, chain = _split_unbound(credential)
     verify_chain(chain, anchors=anchors, now=now)
-    return VerifiedCredential(**_judge(parts, chain[0], algorithms=algorithms, now=now))
+    intact = _judge(parts, chain[0], algorithms=algorithms, now=now)
+    return VerifiedCredential(**asdict(intact))
 
 
 def inspect(credential: str, *, algorithms: Collection[str], now: int) -> IntactCredential:
@@ -112,7 +114,7 @@ def inspect(credential: str, *, algorithms: Collection[str], now: int) -> Intact
     For a holder who looks at what it was given, never for a credential that is presented to us.
     """
     parts, chain = _split_unbound(credential)
-    return IntactCredential(**_judge(parts, chain[0], algorithms=algorithms, now=now))
+    return _judge(parts, chain[0], algorithms=algorithms, now=now)
 
 
 def _split(credential: str) -> sd_jwt.SdJwt:
@@ -132,20 +134,19 @@ def _split_unbound(credential: str) -> tuple[sd_jwt.SdJwt, list[x509.Certificate
     return parts, read_x5c(parts.issuer_jwt.header.get("x5c"))
 
 
-def _judge(parts: sd_jwt.SdJwt, leaf: x509.Certificate, *, algorithms: Collection[str], now: int) -> dict[str, Any]:
-    """Return the members of an `IntactCredential`."""
+def _judge(parts: sd_jwt.SdJwt, leaf: x509.Certificate, *, algorithms: Collection[str], now: int) -> IntactCredential:
     key = leaf.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise Malformed("credential is not signed by an EC key")
     claims = _verified_claims(parts, key, algorithms=algorithms, now=now)
-    return {
-        "vct": claims["vct"],
-        "issuer": claims.get("iss"),
-        "claims": claims,
-        "holder_jwk": jwk.export_public_jwk(_holder_key(claims["cnf"])) if "cnf" in claims else None,
-        "issuer_certificate": leaf,
-        "header": parts.issuer_jwt.header,
-    }
+    return IntactCredential(
+        vct=claims["vct"],
+        issuer=claims.get("iss"),
+        claims=claims,
+        holder_jwk=jwk.export_public_jwk(_holder_key(claims["cnf"])) if "cnf" in claims else None,
+        issuer_certificate=leaf,
+        header=parts.issuer_jwt.header,
+    )
 
 
 def _verified_claims(

@@ -103,12 +103,12 @@ class BrowserLeg:
     ) -> tuple[Session, BrowserFlow | None]:
         """Return the session and this browser's flow; None where it is new and may enter."""
         session = session_of_request_uri(tenancy, store, handle)
-        # RFC 9126 §2.2 (PAR-07, C-04): bound to the client that pushed.
+        # RFC 9126 §2.2 (PAR-07, C-04): bound to the client that began the session.
         if session.client_id != client_id:
             raise session_gone("request_uri of another client")
         current_client(tenancy, store, session)
         flow = store.browser_flows.by_cookie(digest(cookie)) if cookie is not None else None
-        if flow is not None and flow.session_id == session.session_id:
+        if flow is not None and _is_in_leg(session, flow):
             return session, flow
         # RFC 9126 §4 (PAR-08): the lifetime bounds the first GET; who came in time may reload and finish (PAR-09).
         if session.request_uri_expires_at is None or session.request_uri_expires_at <= tenancy.clock.now():
@@ -162,13 +162,13 @@ class BrowserLeg:
     def _find(
         self, tenancy: Tenancy, store: TenantStore, handle: str, cookie: str | None, token: str
     ) -> tuple[Session, BrowserFlow]:
-        # The flow first: who finishes a session ends its flows with it, and one missing for that is no forgery (C-05).
+        # The flow first: whoever finishes a session ends its flows with it, and its absence is no forgery (C-05).
         flow = store.browser_flows.by_cookie(digest(cookie)) if cookie else None
         session = session_of_request_uri(tenancy, store, handle)
         if (
             cookie is None
             or flow is None
-            or flow.session_id != session.session_id
+            or not _is_in_leg(session, flow)
             or not hmac.compare_digest(form_token(cookie).encode(), token.encode())
         ):
             raise Refusal("access_denied", "This page was not sent by the browser it was shown to.")
@@ -211,10 +211,16 @@ class BrowserLeg:
         return await tenancy.write(finish)
 
 
+def _is_in_leg(session: Session, flow: BrowserFlow) -> bool:
+    """Whether a flow is of the leg its session is at: one of an earlier leg may have been begun while that ended."""
+    steps = range(session.step_index, session.plan.web_leg_end(session.step_index))
+    return flow.session_id == session.session_id and flow.step_index in steps
+
+
 def _send_back(tenancy: Tenancy, store: TenantStore, session: Session, evidence: Evidence) -> Finished:
     """Complete the browser leg of a session that has more steps (OpenID4VCI 1.1 §6.2.1.2; IA-36, IA-37, IA-41).
 
-    The wallet's handle of before is worthless from here on; the new one is known to who follows the redirect.
+    The wallet's handle of before is worthless from here on; the new one is known to whoever follows the redirect.
     """
     auth_session = tenancy.entropy.token()
     returned = msgspec.structs.replace(

@@ -1,6 +1,6 @@
 """How sessions end: with a code, or failed. Nothing personal is left with a session that has ended.
 
-Every write is guarded by what the session was judged with; who comes second finds zero rows and changes nothing.
+Every write is guarded by what the session was judged with; whoever comes second finds zero rows and changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from app.interaction.evidence import Evidence
+from app.interaction.evidence import Evidence, Trusted
 from app.interaction.holder import check_same_person, holder_binding
 from app.interaction.lookup import session_gone
 from app.interaction.machine import Event, Status, move
 from app.interaction.plan import collect_claims
+from app.interaction.presented import is_still_trusted
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
 from app.protocol.request import enabled_configuration
@@ -51,15 +52,13 @@ def complete(
     return _mint_code(tenancy, store, session, authorization, evidence.user_id, delivered)
 
 
-def fail_session(
-    tenancy: Tenancy, store: TenantStore, session: Session, reason: str, *, kind: str = "session_failed"
-) -> None:
+def fail_session(tenancy: Tenancy, store: TenantStore, session: Session, reason: str) -> None:
     """Fail a session. Raises `session_gone` where somebody else moved it."""
     store.browser_flows.end_all(session.session_id)
     failed = _ended(session, move(session.status, Event.REFUSED), step_index=session.step_index)
     if not store.sessions.advance(session, failed, now=tenancy.clock.now()):
         raise session_gone("somebody else was faster")
-    store.audit.append(tenancy.event(kind, session.session_id, reason=reason))
+    store.audit.append(tenancy.event("session_failed", session.session_id, reason=reason))
 
 
 def _ended(session: Session, status: Status, *, step_index: int) -> Session:
@@ -83,6 +82,9 @@ def _authorize(tenancy: Tenancy, store: TenantStore, session: Session, evidence:
         raise Refusal("access_denied", "This person can no longer sign in.", reason="user inactive")
     user_claims: Mapping[str, Any] = user.claims if user is not None else {}
     check_same_person(session.plan, evidence, user_claims=user_claims, finished=True)
+    trusted = [each.trusted for each in evidence.presented]
+    if not is_still_trusted(tenancy.document, trusted):
+        raise Refusal("access_denied", "The presentation is no longer accepted.", reason="trust changed")
     granted: list[GrantedCredential] = []
     for credential in session.plan.credentials:
         if enabled_configuration(tenancy.document, credential.configuration_id) is None:
@@ -96,12 +98,12 @@ def _authorize(tenancy: Tenancy, store: TenantStore, session: Session, evidence:
             )
         )
     if session.authorization_details is None:
-        return Authorization(scope=session.scope, authorization_details=None, credentials=granted)
-    return authorization_by_identifiers(tenancy, session.scope, granted)
+        return Authorization(scope=session.scope, authorization_details=None, credentials=granted, trusted=trusted)
+    return authorization_by_identifiers(tenancy, session.scope, granted, trusted=trusted)
 
 
 def authorization_by_identifiers(
-    tenancy: Tenancy, scope: str | None, credentials: Sequence[GrantedCredential]
+    tenancy: Tenancy, scope: str | None, credentials: Sequence[GrantedCredential], *, trusted: list[Trusted]
 ) -> Authorization:
     """Return the authorization of a wallet that used `authorization_details` (OpenID4VCI §6.2, TAD-01, TAD-02).
 
@@ -126,6 +128,7 @@ def authorization_by_identifiers(
             for credential in identified
         ],
         credentials=identified,
+        trusted=trusted,
     )
 
 

@@ -14,6 +14,17 @@ class PresentedValue(Struct, frozen=True):
     value: Any
 
 
+class Trusted(Struct, frozen=True, kw_only=True):
+    """Whom the tenant trusted for a credential query when a presentation for it was judged."""
+
+    presentation: str
+    query: str
+    names: list[str]
+    """Under the document's `trust`."""
+    digest: str
+    """Of what stood under these names."""
+
+
 class Presented(Struct, frozen=True, kw_only=True):
     """What one verified presentation contributes: the claims the plan uses and nothing else of it."""
 
@@ -23,6 +34,7 @@ class Presented(Struct, frozen=True, kw_only=True):
     vct: str
     holder_jkt: str
     """Thumbprint of the key that signed the presentation, computed by us."""
+    trusted: Trusted
     values: list[PresentedValue]
 
 

@@ -25,17 +25,20 @@ def check_same_person(plan: Plan, evidence: Evidence, *, user_claims: Mapping[st
     """
     for credential in plan.credentials:
         linked: list[tuple[_Shown, _Shown]] = []
+        unknown = False
         for first, second in _pairs(credential):
             values = [source_value(each, (), user_claims=user_claims, evidence=evidence) for each in (first, second)]
             if None in values:
                 if finished:
                     raise _mismatch("a claim that must be equal is absent")
+                unknown = True
                 continue
             # As JSON texts: neither 1 and true nor 1 and 1.0 are equal.
             if len({msgspec.json.encode(value, order="sorted") for value in values}) != 1:
                 raise _mismatch("claims that must be equal differ")
             linked.append((_behind(first), _behind(second)))
-        if not _are_one(evidence, linked):
+        # A link that is still to come may join what does not hang together yet.
+        if not unknown and not _are_one(evidence, linked):
             raise _mismatch("presented by different keys")
 
 
@@ -50,10 +53,13 @@ def _behind(source: PersonalSource) -> _Shown:
 
 def _are_one(evidence: Evidence, linked: list[tuple[_Shown, _Shown]]) -> bool:
     """Whether all presentations hang together: by one holder key, or by claims that were found equal."""
-    shown: list[tuple[_Shown, str]] = [((each.step, each.query), each.holder_jkt) for each in evidence.presented]
+    shown: set[tuple[_Shown, str]] = {((each.step, each.query), each.holder_jkt) for each in evidence.presented}
     if len({jkt for _, jkt in shown}) <= 1:
         return True
-    reached = {shown[0][0]}
+    # Where one query was answered by several keys, a link to it would say nothing of whose it is.
+    if len({place for place, _ in shown}) < len(shown):
+        return False
+    reached = {next(iter(shown))[0]}
     while True:
         keys = {jkt for place, jkt in shown if place in reached}
         further = {place for place, jkt in shown if jkt in keys}
@@ -70,7 +76,7 @@ def _mismatch(reason: str) -> Refusal:
 def holder_binding(plan: Plan, credential: PlannedCredential, evidence: Evidence) -> HolderBinding | None:
     """Return what links a credential to the keys that presented for it; None where nothing was presented.
 
-    For it presented whoever showed one of its claims; where it has no such claim, everybody.
+    For it presented whoever showed one of its claims; where nobody did, everybody.
     """
     if plan.holder_binding is None or not evidence.presented:
         return None
@@ -78,7 +84,7 @@ def holder_binding(plan: Plan, credential: PlannedCredential, evidence: Evidence
         (claim.source.step, claim.source.credential)
         for claim in credential.claims
         if isinstance(claim.source, FromPresentation)
-    }
+    } & {(each.step, each.query) for each in evidence.presented}
     return HolderBinding(
         mode=plan.holder_binding,
         presented=[

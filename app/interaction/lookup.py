@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.interaction.machine import TERMINAL, Status
-from app.protocol.client_auth import AuthenticatedClient, recognize
+from app.protocol.client_auth import KnownClient, recognize
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
 from app.protocol.request import check_redirect_uri
@@ -24,7 +24,10 @@ def session_of_request_uri(tenancy: Tenancy, store: TenantStore, handle: str) ->
 
     Raises `session_gone` for unknown, expired and finished ones.
     """
-    session = _live(tenancy, store.sessions.by_request_uri(digest(handle)), "request_uri unknown")
+    session = store.sessions.by_request_uri(digest(handle))
+    if session is None:
+        raise session_gone("request_uri unknown")
+    _check_running(tenancy, session)
     if session.status != Status.PENDING:
         raise session_gone("browser leg completed")
     return session
@@ -36,18 +39,17 @@ def session_of_auth_session(tenancy: Tenancy, store: TenantStore, handle: str) -
     Raises `session_gone` for expired and finished ones.
     """
     session = store.sessions.by_auth_session(digest(handle))
-    return None if session is None else _live(tenancy, session, "auth_session unknown")
-
-
-def _live(tenancy: Tenancy, session: Session | None, unknown: str) -> Session:
-    if session is None:
-        raise session_gone(unknown)
-    if session.status in TERMINAL or session.expires_at <= tenancy.clock.now():
-        raise session_gone(f"session {session.status}")
+    if session is not None:
+        _check_running(tenancy, session)
     return session
 
 
-def current_client(tenancy: Tenancy, store: TenantStore, session: Session) -> AuthenticatedClient:
+def _check_running(tenancy: Tenancy, session: Session) -> None:
+    if session.status in TERMINAL or session.expires_at <= tenancy.clock.now():
+        raise session_gone(f"session {session.status}")
+
+
+def current_client(tenancy: Tenancy, store: TenantStore, session: Session) -> KnownClient:
     """Judge the client by the current revision (PAR-17); redirecting is unsafe where it no longer holds."""
     registered = store.clients.by_id(session.client_id)
     try:

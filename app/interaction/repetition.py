@@ -37,7 +37,7 @@ def keep(
     body: bytes,
 ) -> None:
     """Keep the answer to an accepted follow-up, `body`, which came with the handle `auth_session`."""
-    # Without a key nobody can show to be the one who did not receive it.
+    # Without a key nobody can show that it is the one who did not receive it.
     if session.dpop_jkt is None or not tenancy.document.interactive.repeat_lost_answers:
         return
     store.repeatable_answers.keep(
@@ -87,7 +87,7 @@ def take(
 
 
 def seal(answer: bytes, *, auth_session: str, session_id: str) -> bytes:
-    """Return an answer so that only who presents `auth_session` again can read it."""
+    """Return an answer so that only whoever presents `auth_session` again can read it."""
     return _cipher(auth_session, session_id).encrypt(_NONCE, answer, None)
 
 

@@ -1,10 +1,12 @@
 """Begins sessions: by a push (dialect `web`) or by an initial request at the interactive endpoint."""
 
+from typing import Any
+
 import msgspec
 from msgspec import Struct
 
 from app.document.model import Step
-from app.interaction.dialects import iae
+from app.interaction.dialects import iae, web
 from app.interaction.evidence import Evidence
 from app.interaction.machine import Status
 from app.interaction.needed import NeedBrowser, NeedPresentation
@@ -38,7 +40,7 @@ async def push(
         raise Refusal("invalid_request", "This credential cannot be authorized by a browser alone.")
     _require_redirect_uri(request)
     session, needed = enter(
-        tenancy, _session(tenancy, client, request, plan, dialect="web"), step_index=0, evidence=Evidence()
+        tenancy, _session(tenancy, client, request, plan, dialect=web.NAME), step_index=0, evidence=Evidence()
     )
     assert isinstance(needed, NeedBrowser)  # noqa: S101  every step is one of the browser's
     # A push is answered by its request_uri alone: there is no handle to go on with.
@@ -103,7 +105,7 @@ def _session(
         issuer_state_digest=digest(request.issuer_state) if request.issuer_state else None,
         code_challenge=request.code_challenge,
         code_challenge_method=request.code_challenge_method,
-        authorization_details=request.authorization_details,
+        authorization_details=_as_kept(request.authorization_details),
         dpop_jkt=request.dpop_jkt,
         status=Status.PENDING,
         request_uri_digest=None,
@@ -112,6 +114,12 @@ def _session(
         created_at=now,
         expires_at=now + tenancy.document.lifetimes.session,
     )
+
+
+def _as_kept(details: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Return of each entry what names the credential: the rest was judged, is not used, and may be of any size."""
+    kept = ("type", "credential_configuration_id")
+    return None if details is None else [{name: entry[name] for name in kept} for entry in details]
 
 
 async def _begin(tenancy: Tenancy, session: Session, request: AuthorizationRequest, proof: DpopProof | None) -> None:

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from app.document.model import ConfirmStep, LoginStep
 from app.interaction.evidence import Evidence
+from app.interaction.holder import check_same_person
 from app.interaction.lookup import current_client
-from app.interaction.plan import PlannedCredential, collect_claims
+from app.interaction.plan import Plan, PlannedCredential, collect_claims
 from app.protocol.refusal import Refusal
 from app.records import BrowserFlow, Session, StoredUser
 from app.steps import ShownClaim, ShownCredential, View
@@ -22,11 +23,22 @@ def page_view(tenancy: Tenancy, store: TenantStore, session: Session, flow: Brow
     reveal = isinstance(step, ConfirmStep) and step.show_values and flow.user_id is not None
     user = store.users.by_id(flow.user_id) if reveal and flow.user_id is not None else None
     evidence = session.completed_steps.joined(flow.user_id, flow.results)
+    if user is not None and not _is_of(session.plan, evidence, user):
+        user = None
     return View(
         wallet=client.name or _reached_at(session.redirect_uri or ""),
         credentials=[_shown(credential, user, evidence) for credential in session.plan.credentials],
         demo_hints=store.users.demo_hints() if isinstance(step, LoginStep) else [],
     )
+
+
+def _is_of(plan: Plan, evidence: Evidence, user: StoredUser) -> bool:
+    """Whether what was presented may be shown to who signed in: it may be somebody else's (A-18)."""
+    try:
+        check_same_person(plan, evidence, user_claims=user.claims, finished=False)
+    except Refusal:
+        return False
+    return True
 
 
 def _reached_at(redirect_uri: str) -> str:

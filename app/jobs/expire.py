@@ -7,13 +7,11 @@ on them: every rule also checks expiry itself. They keep personal data short-liv
 from collections.abc import Callable
 from typing import Final
 
+from app.jobs import Tell
 from app.ports import Clock, Platform
 from app.storage import PlatformStore
 
 _BATCH: Final = 500
-
-Tell = Callable[[int], None]
-"""Gets how many rows a batch was."""
 
 
 async def end_sessions(platform: Platform, clock: Clock, tell: Tell) -> int:

@@ -1,19 +1,16 @@
 """Moves a tenant to a new data key while the service serves, in small transactions."""
 
-from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
 
+from app.jobs import Tell
 from app.ports import Clock, Database, Entropy, Platform
-from app.provisioning import tenant_of
-from app.records import AuditEvent, Resealed, SealedValue
+from app.provisioning import note, tenant_of
+from app.records import Resealed, SealedValue
 from app.storage import PlatformStore
 
 _BATCH: Final = 100
-
-Tell = Callable[[int], None]
-"""Gets how many values were resealed in a batch."""
 
 
 class Rotation(Struct, frozen=True, kw_only=True):
@@ -42,11 +39,9 @@ async def rotate_data_key(
     """
 
     def add(store: PlatformStore) -> int:
-        now = clock.now()
-        audit = store.tenant(tenant_id).audit
-        number = store.add_data_key(tenant_id, now=now)
-        event_id = entropy.identifier()
-        audit.append(AuditEvent(event_id=event_id, occurred_at=now, kind="data_key_added", subject=str(number)))
+        repositories = store.tenant(tenant_id)
+        number = store.add_data_key(tenant_id, now=clock.now())
+        note(repositories, clock, entropy, "data_key_added", str(number))
         return number
 
     tenant_id = await platform.transact(lambda store: tenant_of(store, slug).tenant_id)

@@ -7,7 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from app.jobs.expire import Tell, delete, end_sessions, erase
+from app.jobs import Tell
+from app.jobs.expire import delete, end_sessions, erase
 from app.ports import Clock, Log, Platform
 
 PERIOD: Final = 60

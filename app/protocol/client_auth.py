@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from app.document.model import Client, Clients
 from app.protocol.refusal import Refusal
@@ -16,13 +17,18 @@ _CLIENT_ID: Final = re.compile(r"[\x21-\x7E]{1,255}")
 _ASSERTION_FIELDS: Final = frozenset({"client_assertion", "client_assertion_type"})
 
 
-class AuthenticatedClient(Struct, frozen=True, kw_only=True):
-    """A client that passed authentication; made by `authenticate` only."""
+class KnownClient(Struct, frozen=True, kw_only=True):
+    """A client as the tenant's current revision knows it, whoever speaks of it; only `recognize` makes one."""
 
     client_id: str
     name: str | None
     """None for a wallet nobody registered."""
     redirect_uris: list[str]
+
+
+class AuthenticatedClient(KnownClient, frozen=True, kw_only=True):
+    """A known client that sent this request; only `authenticate` makes one."""
+
     method: Literal["none"] = "none"
 
 
@@ -54,14 +60,15 @@ def authenticate(
     # RFC 6749 §3.2.1 (TOK-04): credentials are judged whenever they are included; none is accepted yet.
     if any(used):
         raise Refusal("invalid_client", "Client authentication failed.", reason="unsupported client authentication")
-    return recognize(sent_client_id(form), registered=registered, clients=clients)
+    known = recognize(sent_client_id(form), registered=registered, clients=clients)
+    return AuthenticatedClient(**asdict(known))
 
 
-def recognize(client_id: str, *, registered: Client | None, clients: Clients) -> AuthenticatedClient:
-    """Return the client as the tenant's current revision knows it. Raises `Refusal("invalid_client")`."""
+def recognize(client_id: str, *, registered: Client | None, clients: Clients) -> KnownClient:
+    """Return the client of this id, which is no proof that it sent anything. Raises `Refusal("invalid_client")`."""
     if registered is not None and registered.active:
-        return AuthenticatedClient(client_id=client_id, name=registered.name, redirect_uris=registered.redirect_uris)
+        return KnownClient(client_id=client_id, name=registered.name, redirect_uris=registered.redirect_uris)
     # As long as a registered one may be: it is stored, and the access token must be ours to read (RFC 6749 §A.1).
     if registered is None and clients.unknown_public is not None and _CLIENT_ID.fullmatch(client_id):
-        return AuthenticatedClient(client_id=client_id, name=None, redirect_uris=clients.unknown_public.redirect_uris)
+        return KnownClient(client_id=client_id, name=None, redirect_uris=clients.unknown_public.redirect_uris)
     raise Refusal("invalid_client", "Client authentication failed.", reason="client unknown or inactive")

@@ -1,4 +1,4 @@
-"""DCQL (OpenID4VP §6): whether claims and credentials satisfy a query, the same for who asks and who answers.
+"""DCQL (OpenID4VP §6): whether claims and credentials satisfy a query, the same for both sides.
 
 A holder learns here what to show; a verifier, whether what was shown satisfies the query: no wallet enforces it for a
 verifier (OpenID4VP §14.10). All work is linear in the query. Whom to trust is not said here.

@@ -10,8 +10,9 @@ from app.protocol import base64url
 from app.protocol.jose import ALGORITHMS, json_octets
 from app.protocol.strict_json import Malformed
 
-# RFC 7518 §6.2.2, §6.3.2, §6.4; `priv` is the secret of AKP keys.
-_SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
+SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
+"""RFC 7518 §6.2.2, §6.3.2, §6.4; `priv` is the secret of AKP keys."""
+
 # RFC 7638 §3.2
 _THUMBPRINT_MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n")}
 
@@ -25,7 +26,7 @@ def import_public_jwk(jwk: Mapping[str, Any], *, algorithm: str) -> ec.EllipticC
     expected = ALGORITHMS.get(algorithm)
     if expected is None:
         raise Malformed("JWS algorithm not supported")
-    if _SECRET_MEMBERS & jwk.keys():
+    if SECRET_MEMBERS & jwk.keys():
         raise Malformed("JWK with secret members")
     if jwk.get("kty") != "EC" or jwk.get("crv") != expected.crv:
         raise Malformed("JWK does not fit the algorithm")

@@ -14,12 +14,14 @@ from msgspec import Struct
 from app.document.dcql import DcqlQuery
 from app.document.presentation import Presentation, Trust
 from app.protocol import dcql, strict_json
+from app.protocol.claims_path import ClaimsPath
 from app.protocol.jose import BadSignature
 from app.protocol.refusal import Refusal
 from app.protocol.strict_json import Malformed
 from app.protocol.trust import ISSUER_ALGORITHMS, KEY_BINDING_ALGORITHMS, TrustedIssuers, trusted_issuers
 
 _MAX_PRESENTATIONS: Final = 16
+_MAX_BRACKETS: Final = 256
 _MAX_PRESENTATION_LENGTH: Final = 262_144
 
 _FORMATS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
@@ -56,6 +58,8 @@ class VerifiedPresentation(Struct, frozen=True, kw_only=True):
     """Thumbprint of the key that signed the presentation, computed by us."""
     authority_key_ids: frozenset[bytes]
     """The authority key identifiers in the validated chain; empty where there is none."""
+    answers: Sequence[ClaimsPath] = ()
+    """The paths by which it satisfies the query it answers, once that is judged: nothing else of it counts."""
 
 
 class PresentationVerifier(Protocol):
@@ -103,6 +107,9 @@ def read_response(text: str, *, query: DcqlQuery) -> VpToken | WalletError:
     Raises `Malformed` unless it is a JSON object with exactly one of `vp_token`, `response` and `error`, and of these
     not `response`, which is encrypted. Other members are ignored (DE-21).
     """
+    # J-06: an answer has few arrays and objects; a text with very many is not worth parsing.
+    if text.count("[") + text.count("{") > _MAX_BRACKETS:
+        raise Malformed("too many arrays and objects")
     members = strict_json.parse_object(text)
     # OpenID4VCI 1.1 §6.2.1.1 (VPT-03)
     match [name for name in ("vp_token", "response", "error") if name in members]:
@@ -198,9 +205,10 @@ def _verify(
     if not dcql.is_by_authority(asked, verified.authority_key_ids):
         raise _refused(f"{asked.id}: not by an authority that was asked for")
     # OpenID4VP §14.10: what was asked of the wallet is checked again.
-    if dcql.claims_to_show(asked, verified.claims) is None:
+    answers = dcql.claims_to_show(asked, verified.claims)
+    if answers is None:
         raise _refused(f"{asked.id}: a claim that was asked for is missing or has another value")
-    return verified
+    return msgspec.structs.replace(verified, answers=answers)
 
 
 def _refused(reason: str) -> Refusal:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from app.document.model import CredentialConfiguration, TenantDocument
 from app.protocol import pkce, redirect_uri
 from app.protocol.authorization_details import read_authorization_details
-from app.protocol.client_auth import AuthenticatedClient
+from app.protocol.client_auth import AuthenticatedClient, KnownClient
 from app.protocol.dpop import DpopProof
 from app.protocol.refusal import Refusal
 
@@ -100,7 +100,7 @@ def _redirect_uri(form: Mapping[str, str], client: AuthenticatedClient, document
     return sent
 
 
-def check_redirect_uri(sent: str, client: AuthenticatedClient, *, document: TenantDocument) -> None:
+def check_redirect_uri(sent: str, client: KnownClient, *, document: TenantDocument) -> None:
     """Refuse with `invalid_request` a redirect URI that is not the client's."""
     # RFC 9700 §2.1, RFC 9126 §2.3 (PAR-03, PAR-18, C-01): exact string of the list; only a loopback port varies.
     private_use = document.clients.allow_private_use_schemes

@@ -16,7 +16,7 @@ from msgspec import Struct
 from app.document.presentation import CertifiedName, JwksTrust, TenantTrust, Trust, X509Trust
 from app.protocol import base64url, jose, jwk
 from app.protocol.strict_json import Malformed
-from app.protocol.x509 import alternative_names, read_x5c, verify_chain
+from app.protocol.x509 import alternative_names, read_pem, read_x5c, verify_chain
 
 ISSUER_ALGORITHMS: Final = tuple(jose.ALGORITHMS)
 """What credentials of trusted issuers may be signed with: `sd-jwt_alg_values` of requests (REQ-10)."""
@@ -61,7 +61,7 @@ class IssuerKey(Struct, frozen=True, kw_only=True):
 def trusted_issuers(trust: Trust) -> TrustedIssuers:
     """Return what a document's trust stands for. A tenant that was not resolved trusts nobody.
 
-    Raises `ValueError` for an anchor that is not a certificate in PEM.
+    Raises `Malformed` for an anchor that is not a certificate in PEM.
     """
     match trust:
         case X509Trust():
@@ -165,4 +165,4 @@ def _has_name(leaf: x509.Certificate, kind: type[x509.GeneralName], value: str) 
 
 
 def _certificates(pems: Sequence[str]) -> tuple[x509.Certificate, ...]:
-    return tuple(x509.load_pem_x509_certificate(pem.encode()) for pem in pems)
+    return tuple(certificate for pem in pems for certificate in read_pem(pem))

@@ -1,4 +1,5 @@
-"""Certificate chains in JOSE headers (`x5c`, RFC 7515 §4.1.6), validated to given anchors as HAIP demands.
+"""Certificates: reading them (RFC 5280 §4), and chains in JOSE headers (`x5c`, RFC 7515 §4.1.6), validated to given
+anchors as HAIP demands.
 
 Nothing is fetched: no AIA, CRL or OCSP address in a certificate is followed (X-07), so revocation is not judged.
 """
@@ -10,6 +11,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import verification
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy
@@ -20,15 +22,37 @@ _MAX_CHAIN = 5
 _MAX_ENTRY = 21_848
 """16 KiB in base64."""
 _MAX_NAMES = 64
+_MAX_RSA_EXPONENT_BITS = 32
 
 _UNREADABLE = (
     ValueError,
+    TypeError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
 """What the library raises for octets that are not a certificate, or not one it can read."""
+
+
+def read_der(der: bytes) -> x509.Certificate:
+    """Return the one certificate these octets are, read through. Raises `Malformed`."""
+    try:
+        return _read_through(x509.load_der_x509_certificate(der))
+    except _UNREADABLE:
+        raise Malformed("not a certificate") from None
+
+
+def read_pem(pem: str | bytes) -> list[x509.Certificate]:
+    """Return the certificates in a PEM text (RFC 7468 §5), one or more, each read through. Raises `Malformed`.
+
+    What is between them, and blocks of other kinds, is passed over.
+    """
+    try:
+        octets = pem.encode() if isinstance(pem, str) else pem
+        return [_read_through(certificate) for certificate in x509.load_pem_x509_certificates(octets)]
+    except _UNREADABLE:
+        raise Malformed("no certificates in PEM") from None
 
 
 def encode_x5c(chain: Sequence[bytes]) -> list[str]:
@@ -54,6 +78,11 @@ def verify_chain(chain: Sequence[x509.Certificate], *, anchors: Sequence[x509.Ce
         raise Malformed("x5c holds the trust anchor")
     if chain[0].issuer == chain[0].subject:
         raise Malformed("x5c leaf is self-signed")
+    # X-08, I-08, I-10: in order, each name once. Who sends several certificates of one name makes the path validation
+    # try every way through them, with a signature to verify at each step.
+    subjects = [certificate.subject for certificate in chain]
+    if [certificate.issuer for certificate in chain[:-1]] != subjects[1:] or len(set(subjects)) < len(subjects):
+        raise Malformed("x5c is not in order")
     if not anchors:
         raise Malformed("no trust anchor")
     verifier = (
@@ -91,16 +120,21 @@ def alternative_names(certificate: x509.Certificate) -> list[x509.GeneralName]:
         return []
 
 
+def _read_through(certificate: x509.Certificate) -> x509.Certificate:
+    # The library parses these on first use; what is broken in them shall fail where the certificate is read.
+    _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key()
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return certificate
+
+
 def _certificate(entry: Any) -> x509.Certificate:
     if not isinstance(entry, str) or len(entry) > _MAX_ENTRY:
         raise Malformed("x5c entry is not a certificate")
     try:
         der = base64.b64decode(entry, validate=True)
-        certificate = x509.load_der_x509_certificate(der)
-        # These are parsed on first use; what is broken in them shall fail here.
-        _ = certificate.subject, certificate.issuer
-        key_info = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        names = alternative_names(certificate)
+        certificate = read_der(der)
+        public_key = certificate.public_key()
+        key_info = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except _UNREADABLE:
         raise Malformed("x5c entry is not a certificate") from None
     # X-09: bits that do not count, of base64 or of the signature, would be a second spelling.
@@ -109,8 +143,11 @@ def _certificate(entry: Any) -> x509.Certificate:
     # RFC 5480 §2.1.1 (X-05, I-08): a curve by its name, no parameters.
     if key_info not in certificate.tbs_certificate_bytes:
         raise Malformed("x5c certificate spells its key in another way")
+    # X-05, I-08: what verifying with a key costs is for its maker to choose, within bounds.
+    if isinstance(public_key, RSAPublicKey) and public_key.public_numbers().e.bit_length() > _MAX_RSA_EXPONENT_BITS:
+        raise Malformed("x5c certificate has an unusual key")
     # X-05, I-08: each is compared with each name constraint above it, before any signature of the chain is known.
-    if len(names) > _MAX_NAMES:
+    if len(alternative_names(certificate)) > _MAX_NAMES:
         raise Malformed("x5c certificate has too many names")
     return certificate
 

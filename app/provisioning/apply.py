@@ -13,6 +13,7 @@ from app.provisioning.changes import describe_changes
 from app.provisioning.trust import in_order, resolve_trust
 from app.records import SigningKey, StoredUser, TenantHead
 from app.storage import PlatformStore
+from app.tenancy import issuer_identifier
 
 
 class Applied(Struct, frozen=True, kw_only=True):
@@ -134,7 +135,11 @@ async def apply_document(
     if present is None:
         keys = [
             key_maker.access_token_key(now=now),
-            *key_maker.development_credential_keys(common_name=document.tenant.display[0].name, now=now),
+            *key_maker.development_credential_keys(
+                common_name=document.tenant.display[0].name,
+                issuer=issuer_identifier(slug, origin=origin, public_url=public_url),
+                now=now,
+            ),
         ]
 
     def record(platform_store: PlatformStore) -> int:

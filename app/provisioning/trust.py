@@ -15,6 +15,7 @@ from app.document.presentation import ResolvedTenant, TenantTrust
 from app.protocol.refusal import Refusal
 from app.records import SigningKey
 from app.storage import PlatformStore
+from app.tenancy import issuer_identifier
 
 
 class Ordered(Struct, frozen=True):
@@ -56,7 +57,9 @@ def published(store: PlatformStore, slug: str, *, public_url: str) -> ResolvedTe
             reason=f"The tenant {slug!r} signs with an imported key, whose authority this service does not know:"
             " trust it with `type: x509` and the authority's certificate under `anchors`.",
         )
-    return ResolvedTenant(issuer=head.origin or f"{public_url}/{slug}", anchors=authorities)
+    return ResolvedTenant(
+        issuer=issuer_identifier(slug, origin=head.origin, public_url=public_url), anchors=authorities
+    )
 
 
 def development_authorities(keys: Sequence[SigningKey]) -> list[str]:

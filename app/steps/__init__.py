@@ -1,6 +1,6 @@
-"""Interaction step types behind one small protocol; one file each.
+"""Step types, one file each: those that a browser carries behind one small protocol, and presentations.
 
-`gather` may do I/O; `judge` is pure. The registry is a plain dict made in `app.main`.
+`gather` may do I/O; `judge` is pure. The registry of web steps is a plain dict made in `app.main`.
 """
 
 from collections.abc import Mapping, Sequence

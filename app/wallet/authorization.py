@@ -8,8 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from msgspec import Struct
 
-from app.protocol import base64url
-from app.protocol.digest import digest
+from app.protocol import base64url, pkce
 from app.wallet.answers import Finished, Unfinished, text
 from app.wallet.discovery import AuthorizationServer, Configuration, CredentialIssuer
 from app.wallet.dpop import DpopSender
@@ -61,7 +60,7 @@ def new_request(
         "client_id": client_id,
         "redirect_uri": redirect_uri,
         "state": state,
-        "code_challenge": base64url.encode(digest(code_verifier)),
+        "code_challenge": pkce.challenge_of(code_verifier),
         "code_challenge_method": "S256",
     }
     if by_details:
@@ -130,7 +129,7 @@ def read_redirect(
         raise ServerRefused(error, answer.get("error_description", ""))
     # OpenID4VCI 1.1 §6.2.1.2 (IA-36): the code, or the handle of what goes on; never both.
     if ("code" in answer) == ("auth_session" in answer):
-        raise WalletRefused("unusable_answer", "the redirect has not exactly one of code and auth_session")
+        raise WalletRefused("unusable_answer", "the redirect has both or neither of code and auth_session")
     return Finished(answer["code"]) if "code" in answer else Unfinished(answer["auth_session"])
 
 
@@ -151,7 +150,7 @@ def redeem_code(sender: DpopSender, server: AuthorizationServer, request: Author
     if text(answer, "token_type").lower() != "dpop":
         raise WalletRefused("unbound_token", "the access token is not bound to the wallet's key")
     identifiers = _identifiers(answer.get("authorization_details", []))
-    # OpenID4VCI §6.2 (TAD-01): who asks by details gets details.
+    # OpenID4VCI §6.2 (TAD-01): whoever asks by details gets details.
     if request.by_details and not identifiers:
         raise WalletRefused("unusable_answer", "the token answer names no credential identifiers")
     return Token(access_token, identifiers)

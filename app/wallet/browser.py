@@ -14,7 +14,7 @@ PATIENCE = 600
 
 _THANKS = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Back in the wallet</title><body style="font: 1.1rem system-ui; margin: 3rem auto; max-width: 30rem">
-<h1>Back in the wallet</h1><p>The wallet has what it needs. You can close this page.</p></body></html>
+<h1>Back in the wallet</h1><p>The wallet goes on by itself. You can close this page.</p></body></html>
 """
 
 

@@ -133,5 +133,5 @@ def _member(container: Mapping[str, Any], name: str, kind: type) -> Any:
     """Return a member of this JSON kind, or an empty one of the kind when absent."""
     value = container.get(name, kind())
     if not isinstance(value, kind):
-        raise WalletRefused("unusable_metadata", f"{name} is not of the kind the specification says")
+        raise WalletRefused("unusable_metadata", f"{name} is not of the kind the specification asks for")
     return value

@@ -1,7 +1,7 @@
 """HTML forms read and filled as a browser would, to drive the web pages in demonstrations."""
 
 from html.parser import HTMLParser
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from msgspec import Struct
 
@@ -129,8 +129,7 @@ class PageDriver:
         headers = {"accept": "text/html", "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate"}
         if method == "GET":
             return self._http.send("GET", url, "opens the web page", headers=headers)
-        parts = urlsplit(url)
-        headers["origin"] = f"{parts.scheme}://{parts.netloc}"
+        headers["origin"] = home
         return self._http.send("POST", url, "sends the form of the page", headers=headers, form=fields)
 
     def _fill(self, page: Page) -> tuple[Form, list[tuple[str, str]]]:

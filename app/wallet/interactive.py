@@ -48,7 +48,7 @@ def authorize_interactively(
                 response = presenter.respond(presentation_request, audience=audience, verifier=server.issuer)
                 if response is None:
                     session.decline()
-                    raise WalletRefused("declined", "nothing was presented, and the issuer was told so")
+                    raise WalletRefused("declined", "this was not presented, and the server was told so")
                 answer = session.present(response)
             case WebWanted(handle, request_uri):
                 session.use(handle)

@@ -138,7 +138,7 @@ class Wallet(Struct, frozen=True, kw_only=True):
 
 
 def choose_way(server: AuthorizationServer, via: Via | None) -> Via:
-    """Return where to ask: at the interactive endpoint wherever there is one, for only there all can be asked for.
+    """Return where to ask: at the interactive endpoint where there is one, for only there can everything be asked for.
 
     Raises `WalletRefused` if the server says that it does not take `via`.
     """

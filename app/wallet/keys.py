@@ -39,7 +39,7 @@ class WalletKey:
 
     @classmethod
     def from_pem(cls, pem: str) -> "WalletKey":
-        """Read a stored key. Raises `WalletRefused` if it is none of ours."""
+        """Read a stored key. Raises `WalletRefused` if it is not a P-256 key."""
         try:
             private_key = load_pem_private_key(pem.encode(), password=None)
         except ValueError:

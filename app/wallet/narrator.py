@@ -31,13 +31,18 @@ def table(rows: Sequence[tuple[str, str]], indent: str = "  ") -> list[str]:
     return [f"{indent}{printable(left):<{width}}  {printable(right)}" for left, right in rows]
 
 
-def claim_rows(claims: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return claims as rows of path and value; in order, members of objects each, `address.locality`."""
+def claim_rows(claims: Mapping[str, Any], *, empty: str | None = None, prefix: str = "") -> list[tuple[str, str]]:
+    """Return claims as rows of path and value; in order, members of objects each, `address.locality`.
+
+    `empty` stands for lists and objects with nothing in them; absent, they are shown as they are.
+    """
     rows: list[tuple[str, str]] = []
     for name, value in sorted(claims.items()):
         path = f"{prefix}{name}"
         if isinstance(value, dict) and value:
-            rows += claim_rows(value, f"{path}.")
+            rows += claim_rows(value, empty=empty, prefix=f"{path}.")
+        elif empty is not None and value in ({}, []):
+            rows.append((path, empty))
         else:
             rows.append((path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
     return rows
@@ -55,8 +60,7 @@ class Narrator:
         """Tell of one exchange; without trace nothing secret is printed, so no query and no body."""
         if origin(exchange.url) != self._origin:
             self._origin = origin(exchange.url)
-            parts = urlsplit(exchange.url)
-            self._write(f"{parts.scheme}://{printable(parts.netloc)}")
+            self._write(printable(self._origin))
         path = printable(urlsplit(exchange.url).path)
         line = f"  → {exchange.method:<4} {path:<{_PATH_WIDTH}} {exchange.status}  {self._meaning(exchange)}"
         self._write(line)

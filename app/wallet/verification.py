@@ -12,6 +12,7 @@ from msgspec import Struct
 from app.formats import sd_jwt_vc, sd_jwt_vc_verification
 from app.protocol import jose, jwk
 from app.protocol.strict_json import Malformed
+from app.protocol.x509 import read_pem
 from app.wallet.errors import Misused, WalletRefused
 from app.wallet.keys import WalletKey
 
@@ -77,8 +78,8 @@ def personal_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
 def load_anchors(file: Path) -> list[x509.Certificate]:
     """Read trust anchors from a PEM file. Raises `Misused` if there are none in it."""
     try:
-        return x509.load_pem_x509_certificates(file.read_bytes())
-    except (OSError, ValueError):
+        return read_pem(file.read_bytes())
+    except (OSError, Malformed):
         raise Misused("unreadable_file", f"{file} holds no PEM certificates") from None
 
 

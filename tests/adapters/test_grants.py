@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from app.adapters.db.tables import audit_events, issuances, spent_values
 from app.protocol.digest import digest
 from app.records import AuditEvent, SpentKind
+from app.storage import TenantStore
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.records import NOW
@@ -44,6 +45,25 @@ async def test_revoking_works_once_and_erases_the_claims(database: OpenedDatabas
 
 def take(store: Any, now: int = NOW) -> Any:
     return store.grants.take_credential(records.grant(), now=now)
+
+
+async def test_issuances_are_counted_by_grant_and_configuration(database: OpenedDatabase) -> None:
+    tenant = await database.make_tenant()
+
+    def prepare(store: TenantStore) -> None:
+        for grant_id in ("grant-1", "grant-2"):
+            store.grants.create(records.grant(grant_id=grant_id))
+        for number, (grant_id, name) in enumerate(
+            [("grant-1", "pid"), ("grant-1", "pid"), ("grant-1", "b"), ("grant-2", "b")]
+        ):
+            store.grants.record_issuance(
+                records.issuance(issuance_id=f"issuance-{number}", grant_id=grant_id, configuration_id=name)
+            )
+
+    await database.write(tenant, prepare)
+    asked = [("grant-1", "pid"), ("grant-1", "b"), ("grant-2", "pid"), ("grant-2", "b"), ("grant-3", "b")]
+    counted = await database.read(tenant, lambda store: [store.grants.issued(*names) for names in asked])
+    assert counted == [2, 1, 0, 1, 0]
 
 
 async def test_the_quota_is_kept_and_the_last_credential_erases_the_claims(database: OpenedDatabase) -> None:

@@ -1,5 +1,6 @@
 """Keys made, certified, imported and used."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.support.fakes import CountedEntropy, FixedClock
 NOW = FixedClock().now()
 MAKER = SoftwareKeyMaker(CountedEntropy())
 DAY = 86_400
+YEAR_2050 = 2_524_608_000
 
 
 def ring(*keys: Any) -> StoredKeyRing:
@@ -59,7 +61,9 @@ def test_the_newest_key_signs_the_others_verify_until_retired() -> None:
 
 
 def test_the_development_certificate_leads_to_its_marked_ca() -> None:
-    ca_key, key = MAKER.development_credential_keys(common_name="A provider with a very long name " * 5, now=NOW)
+    ca_key, key = MAKER.development_credential_keys(
+        common_name="A provider with a very long name " * 5, issuer="https://host.example/pid", now=NOW
+    )
     (anchor,), (leaf,) = (
         [x509.load_der_x509_certificate(der) for der in one.certificate_chain] for one in (ca_key, key)
     )
@@ -73,6 +77,9 @@ def test_the_development_certificate_leads_to_its_marked_ca() -> None:
         verify_chain([leaf], anchors=[anchor], now=now)
     private_key = load_der_private_key(key.private_key, password=None)
     assert private_key.public_key() == leaf.public_key()
+    # Who trusts the CA, and not a tenant by name, finds the credential's `iss` in the certificate.
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.UniformResourceIdentifier) == ["https://host.example/pid"]
 
 
 class Made:
@@ -117,6 +124,14 @@ class Made:
         return pem
 
 
+def bent(pem: bytes, octets: bytes, replaced: bytes) -> bytes:
+    """Return a PEM block with octets of its content replaced."""
+    first, *body, last = pem.splitlines()
+    content = base64.b64decode(b"".join(body))
+    assert octets in content
+    return b"\n".join([first, base64.b64encode(content.replace(octets, replaced)), last, b""])
+
+
 ROOT = Made("root", ca=True)
 MIDDLE = Made("middle", ROOT, ca=True)
 LEAF = Made("leaf", MIDDLE)
@@ -137,6 +152,16 @@ CA_LEAF = Made("ca leaf", ROOT, ca=True)
 NOT_A_CA = Made("issued by a leaf", OTHER)
 EXPIRED = Made("expired", ROOT, starts=NOW - 20 * DAY)
 EARLY = Made("not yet", ROOT, starts=NOW + DAY)
+P256_OCTETS, NO_CURVE_OCTETS = (bytes.fromhex(f"2a8648ce3d0301{number}") for number in ("07", "7f"))
+UNKNOWN_CURVE = bent(LEAF.key_pem, P256_OCTETS, NO_CURVE_OCTETS)
+UNREADABLE = [
+    bent(LEAF.pem, b"\x0c\x04leaf", b"\x03\x04leaf"),  # a common name that is a bit string
+    bent(LEAF.pem, b"\x0c\x06middle", b"\x03\x06middle"),
+    bent(LEAF.pem, P256_OCTETS, NO_CURVE_OCTETS),
+    bent(LEAF.pem, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03"),  # version 4
+    bent(Made("leaf", MIDDLE, key=LEAF.key, starts=YEAR_2050).pem, b"\x18\x0f2050", b"\x18\x0f0000"),
+]
+"""Certificates that the library reads in part; the rest it would refuse later, each in its own way."""
 ENCRYPTED = LEAF.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password"))
 
 
@@ -145,10 +170,12 @@ ENCRYPTED = LEAF.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvaila
     ("private_key_pem", "chain_pem", "says"),
     [
         (b"nonsense", LEAF.pem, "not an unencrypted PEM private key"),
+        (UNKNOWN_CURVE, LEAF.pem, "not an unencrypted PEM private key"),
         (ENCRYPTED, LEAF.pem, "not an unencrypted PEM private key"),
         (P384.key_pem, P384.pem, "not a P-256 key"),
         (RSA.key_pem, RSA.pem, "not a P-256 key"),
         (LEAF.key_pem, b"nonsense", "not a list of PEM certificates"),
+        *[(LEAF.key_pem, pem + MIDDLE.pem, "not a list of PEM certificates") for pem in UNREADABLE],
         (LEAF.key_pem, LEAF.pem + LEAF.key_pem, "something else than certificates"),
         (LEAF.key_pem, OTHER.pem, "not one for this private key"),
         (LEAF.key_pem, MIDDLE.pem + LEAF.pem, "not one for this private key"),

@@ -26,7 +26,10 @@ async def provide(database: OpenedDatabase, slug: str = "pid-provider", *, origi
     """Make a tenant with document and keys."""
     tenant = await database.make_tenant(slug, origin=origin)
     maker = SoftwareKeyMaker(database.entropy)
-    keys = [maker.access_token_key(now=NOW), *maker.development_credential_keys(common_name=slug, now=NOW)]
+    keys = [
+        maker.access_token_key(now=NOW),
+        *maker.development_credential_keys(common_name=slug, issuer=f"https://host.example/{slug}", now=NOW),
+    ]
 
     def work(store: Any) -> None:
         store.documents.add(records.document(slug), now=NOW, fingerprint=store.documents.fingerprint(b"source"))

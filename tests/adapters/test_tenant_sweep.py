@@ -47,6 +47,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
     "grants.by_id": (lambda s: s.grants.by_id("grant-1"), None),
     "grants.revoke": (lambda s: s.grants.revoke("grant-1", now=NOW), False),
     "grants.take_credential": (lambda s: s.grants.take_credential(records.grant(), now=NOW), False),
+    "grants.issued": (lambda s: s.grants.issued("grant-1", "pid"), 0),
     "grants.record_issuance": (lambda s: s.grants.record_issuance(records.issuance()), IntegrityError),
     "grants.create_access_token": (lambda s: s.grants.create_access_token(records.access_token()), IntegrityError),
     "grants.access_token": (lambda s: s.grants.access_token("token-1"), None),

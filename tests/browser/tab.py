@@ -54,7 +54,12 @@ class Tab:
         """Open the sign-in page and send it."""
         self.page.goto(url)
         self.fill(password=password)
-        self.button("Sign in").click()
+        self.press("Sign in")
+
+    def press(self, name: str) -> None:
+        """Press a button that leads on, and wait until the next page is there, its style sheet included."""
+        with self.page.expect_navigation():
+            self.button(name).click()
 
     def fill(self, username: str = USERNAME, password: str = PASSWORD) -> None:
         """Fill the sign-in page."""

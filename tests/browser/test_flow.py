@@ -20,7 +20,7 @@ def test_a_person_signs_in_agrees_and_is_back_in_the_wallet(
     tab = open_tab(java_script_enabled=scripts)
     tab.sign_in(wallet.authorize_url(wallet.push()))
     assert tab.heading() == "Issue to your wallet?"
-    tab.button("Agree and issue").click()
+    tab.press("Agree and issue")
     # The content security policy's `form-action` lets the answer be redirected to the wallet.
     assert tab.heading() == "Back in the wallet"
     [callback] = listener.callbacks
@@ -67,7 +67,7 @@ def test_a_wrong_password_is_said_and_may_be_tried_again(tab: Tab, wallet: RawWa
         assert tab.described(field) == said
         assert tab.page.get_by_label(field).input_value() == ""
     tab.fill()
-    tab.button("Sign in").click()
+    tab.press("Sign in")
     assert tab.heading() == "Issue to your wallet?"
 
 
@@ -86,10 +86,10 @@ def test_refusing_takes_the_person_back_without_a_code(
     url = wallet.authorize_url(wallet.push())
     if page == "sign in":
         tab.page.goto(url)
-        tab.button("Cancel").click()
+        tab.press("Cancel")
     else:
         tab.sign_in(url)
-        tab.button("Refuse").click()
+        tab.press("Refuse")
     assert tab.heading() == "Back in the wallet"
     assert listener.callbacks == [
         {
@@ -109,11 +109,11 @@ def test_a_reload_stays_at_the_same_page(tab: Tab, wallet: RawWallet, listener: 
     tab.page.reload()
     assert tab.heading() == "Sign in"
     tab.fill()
-    tab.button("Sign in").click()
+    tab.press("Sign in")
     assert tab.heading() == "Issue to your wallet?"
     tab.page.reload()
     assert tab.heading() == "Issue to your wallet?"
-    tab.button("Agree and issue").click()
+    tab.press("Agree and issue")
     assert tab.heading() == "Back in the wallet"
     assert len(listener.callbacks) == 1
 
@@ -124,7 +124,7 @@ def test_a_page_left_open_in_another_tab_shows_where_the_person_is(tab: Tab, wal
     second = tab.page.context.new_page()
     second.goto(url)
     tab.fill()
-    tab.button("Sign in").click()
+    tab.press("Sign in")
     second.get_by_label("User name").fill("erika")
     second.get_by_label("Password").fill("anything")
     second.get_by_role("button", name="Sign in").click()
@@ -135,7 +135,7 @@ def test_a_page_left_open_in_another_tab_shows_where_the_person_is(tab: Tab, wal
 def test_going_back_after_the_end_finds_nothing_to_send_again(tab: Tab, wallet: RawWallet, listener: Listener) -> None:
     tab.sign_in(wallet.authorize_url(wallet.push()))
     consent = tab.page.content()
-    tab.button("Agree and issue").click()
+    tab.press("Agree and issue")
     assert tab.heading() == "Back in the wallet"
     tab.page.go_back()
     assert tab.heading() == "This did not work"
@@ -152,8 +152,8 @@ def test_a_person_without_a_mandatory_claim_is_taken_back(tab: Tab, server: Runn
     with server.wallet("awkward", redirect_uri=listener.redirect_uri) as awkward:
         tab.page.goto(awkward.authorize_url(awkward.push()))
         tab.fill(username="nobody")
-        tab.button("Sign in").click()
-        tab.button("Agree and issue").click()
+        tab.press("Sign in")
+        tab.press("Agree and issue")
     assert tab.heading() == "Back in the wallet"
     assert listener.callbacks[-1]["error"] == "access_denied"
     assert "code" not in listener.callbacks[-1]

@@ -42,7 +42,7 @@ def test_no_other_site_can_press_the_button(
     attack.locator("#go").click()
     assert attack.get_by_role("alert").inner_text() == "This page was not sent by the browser it was shown to."
     assert listener.callbacks == []
-    tab.button("Agree and issue").click()
+    tab.press("Agree and issue")
     assert "code" in listener.callbacks[0]
 
 
@@ -50,7 +50,7 @@ def test_no_other_site_can_press_the_button(
 def test_a_cookie_without_the_pages_form_is_not_enough(tab: Tab, wallet: RawWallet, listener: Listener) -> None:
     tab.sign_in(wallet.authorize_url(wallet.push()))
     tab.page.locator("input[name=form_token]").evaluate("field => field.value = 'guessed'")
-    tab.button("Agree and issue").click()
+    tab.press("Agree and issue")
     assert tab.heading() == "This did not work"
     assert listener.callbacks == []
 

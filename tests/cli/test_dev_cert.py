@@ -64,6 +64,15 @@ def test_a_ca_with_another_key_is_refused(tmp_path: Path) -> None:
         make_development_certificate(tmp_path, ["localhost"], FixedClock(int(NOW.timestamp())), force=True)
 
 
+@pytest.mark.parametrize("name", ["ca.pem", "ca.key"])
+def test_a_ca_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
+    dev_cert(tmp_path)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-60])
+    refused = dev_cert(tmp_path, "--force")
+    assert refused.exit_code == 1
+    assert "cannot be read" in refused.stderr
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_addresses_are_named_as_addresses(tmp_path: Path, host: str) -> None:
     assert dev_cert(tmp_path, "--host", host).exit_code == 0

@@ -158,9 +158,9 @@ def test_a_folder_is_applied_in_the_order_of_trust(two_tenants: Path) -> None:
     assert result.exit_code == 0
     assert [line.split(": ")[1] for line in result.stderr.splitlines()] == ["note at issuer.origin"]
 
-    assert run(folder, "tenant", "apply", str(folder / "a.yaml")).stderr.splitlines()[-1] == (
+    assert run(folder, "tenant", "apply", str(folder / "a.yaml")).stderr.splitlines() == [
         "Error: There is no tenant 'pid-provider' to trust: apply its document first, or together with this one."
-    )
+    ]
     dry = run(folder, "tenant", "apply", "--dry-run", str(folder)).stdout.splitlines()
     assert [line for line in dry if not line.startswith(" ")] == [
         "pid-provider: would be created",
@@ -171,7 +171,9 @@ def test_a_folder_is_applied_in_the_order_of_trust(two_tenants: Path) -> None:
         "pid-provider: created, revision 1",
         "university: created, revision 1",
     ]
-    assert {"  add trust pid-provider", "  add presentation pid", "  add presentation name"} <= set(applied)
+    assert {"  add trust pid-provider", "  add presentation for-diploma", "  add presentation for-student-card"} <= set(
+        applied
+    )
     assert run(folder, "tenant", "apply", str(folder)).stdout.splitlines() == [
         "pid-provider: unchanged, revision 1",
         "university: unchanged, revision 1",
@@ -182,6 +184,18 @@ def test_a_folder_is_applied_in_the_order_of_trust(two_tenants: Path) -> None:
     stored = json.loads(run(folder, "tenant", "show", "university", "--json").stdout)
     anchor = run(folder, "keys", "anchor", "pid-provider").stdout
     assert stored["trust"]["pid-provider"]["resolved"]["anchors"] == [anchor]
+
+
+def test_what_is_only_good_to_know_is_told_by_validate_alone(two_tenants: Path) -> None:
+    odd = two_tenants / "odd.yaml"
+    odd.write_text(MINIMAL)
+
+    def told(*command: str) -> list[str]:
+        result = run(two_tenants, "tenant", *command, str(two_tenants))
+        return [line.split(": ")[1] for line in result.stderr.splitlines()]
+
+    assert told("validate") == ["note at issuer.origin", "warning at clients"]
+    assert told("apply", "--dry-run") == told("apply") == told("diff") == ["warning at clients"]
 
 
 def test_tenants_that_wait_for_each_other_are_named(folder: Path) -> None:

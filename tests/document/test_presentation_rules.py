@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.document.presentation_rules import covers
 from app.document.reader import read
+from app.document_rules.presentation_rules import covers
 from tests.document.presenting import Change, Problem, changed, found
 
 QUERY = "presentations.id.dcql_query"

@@ -13,8 +13,8 @@ from app.document import source
 from app.document.model import TenantDocument
 from app.document.problem import locate
 from app.document.reader import MAX_FINDINGS, read
-from app.document.rules import Surroundings
-from app.document.validation import validate
+from app.document_rules.rules import Surroundings
+from app.document_rules.validation import validate
 
 CONFIG = {file.stem: file.read_bytes() for file in (Path(__file__).parents[2] / "config/tenants").glob("*.yaml")}
 """The documents of the demonstration, by tenant."""
@@ -61,6 +61,8 @@ def test_a_minimal_document_is_read() -> None:
 
 
 MAPPING_HINT = "Write `name: value` lines, indented below the name."
+
+SAME_PERSON_HINT = "Use a list of pairs of values that must be equal, or `unchecked`."
 
 WRONG: list[tuple[str, str, tuple[str, int, int, str, str]]] = [
     (
@@ -225,6 +227,27 @@ WRONG: list[tuple[str, str, tuple[str, int, int, str, str]]] = [
         "    steps:\n",
         "    steps: []\n    step:\n",
         ("sequences.web.steps", 19, 5, "This must not be empty.", "Give at least one."),
+    ),
+    (
+        "format: dc+sd-jwt",
+        "format: mso_mdoc",
+        ("credentials.badge.format", 8, 5, "This must be `dc+sd-jwt`.", "Nothing else is known here."),
+    ),
+    (
+        "    scope: badge\n",
+        "    scope: badge\n    same_person: uncheked\n",
+        ("credentials.badge.same_person", 11, 5, "This is of the wrong kind.", SAME_PERSON_HINT),
+    ),
+    (
+        "    scope: badge\n",
+        "    scope: badge\n    same_person: [{from: user, path: [a]}, {from: user, path: [b]}]\n",
+        ("credentials.badge.same_person", 11, 5, "This is of the wrong kind.", SAME_PERSON_HINT),
+    ),
+    # What the service writes itself is not offered.
+    (
+        "sequences:\n",
+        "trust: {them: {type: tenant, tenant: them, keys: []}}\nsequences:\n",
+        ("trust.them.keys", 17, 44, "This member is unknown.", "Known here: tenant, type."),
     ),
     (
         "  display:\n    - name: Acme\n",

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.document.credential_rules import NEVER_WITHIN, RESERVED_CLAIMS
-from app.document.rules import Surroundings
-from app.document.validation import validate
+from app.document_rules.rules import Surroundings
+from app.document_rules.validation import validate
 from tests.document.test_reader import EXAMPLE, MINIMAL
 
 DEMO = Surroundings("http://localhost:8000", demo=True)
@@ -237,11 +236,13 @@ def test_two_credentials_cannot_share_a_scope() -> None:
 
 
 @pytest.mark.rule("M-24")
-@pytest.mark.parametrize("name", sorted(RESERVED_CLAIMS | NEVER_WITHIN))
+@pytest.mark.parametrize(
+    "name", ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status", "_sd", "_sd_alg", "..."]
+)
 def test_claims_that_the_service_writes_cannot_be_configured(name: str) -> None:
     text = changed(("path: [name]", f"path: ['{name}']"))
     assert [(path, message) for _, path, message, _ in problems(text)] == [
-        ("credentials.badge.claims[0].path", "This name is reserved; the service itself writes it.")
+        ("credentials.badge.claims[0].path", "This name is reserved for the credential itself.")
     ]
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,13 @@ def test_a_union_of_several_kinds_says_what_it_is() -> None:
     found = list(unions(tenant_schema()))
     assert len(found) >= 3
     assert [union for union in found if "description" not in union] == []
+
+
+def test_it_leaves_out_what_the_service_writes_itself() -> None:
+    text = json.dumps(tenant_schema())
+    assert '"resolved"' not in text
+    referred = set(re.findall(r'"#/\$defs/(\w+)"', text))
+    assert referred == tenant_schema()["$defs"].keys()
 
 
 def test_its_patterns_are_ecma_262() -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from app.document.reader import read
-from app.document.rules import Surroundings
-from app.document.validation import validate
+from app.document_rules.rules import Surroundings
+from app.document_rules.validation import validate
 from tests.document.presenting import Change, Problem, changed, found
 from tests.document.test_reader import CONFIG, MINIMAL
 from tests.document.test_rules import problems
@@ -275,7 +275,7 @@ def test_holder_binding_where_nothing_is_presented() -> None:
 @pytest.mark.parametrize(
     ("policy", "path", "message"),
     [
-        ("uncheked", "", "This must be `unchecked`."),
+        ("uncheked", "", "This is of the wrong kind."),
         ("true", "", "This is of the wrong kind."),
         ("[]", "", "This must not be empty."),
         ("[[]]", "[0]", "This has fewer than 2 items."),
@@ -286,7 +286,7 @@ def test_holder_binding_where_nothing_is_presented() -> None:
             "[0][1].from",
             "This must be `user` or `step` or `presentation`.",
         ),
-        (f"[{PAIR}]", "[0]", "This must be a list."),
+        (f"[{PAIR}]", "", "This is of the wrong kind."),
     ],
 )
 def test_a_policy_that_is_none(policy: str, path: str, message: str) -> None:
@@ -307,8 +307,8 @@ def test_the_demonstration_university_asks_for_no_more_than_its_credentials_say(
         for name, presentation in document.presentations.items()
     }
     assert asked == {
-        "pid": [["family_name"], ["given_name"], ["birthdate"]],
-        "name": [["family_name"], ["given_name"]],
+        "for-diploma": [["family_name"], ["given_name"], ["birthdate"]],
+        "for-student-card": [["family_name"], ["given_name"]],
     }
     assert {name: sequence.holder_binding for name, sequence in document.sequences.items()} == {
         "present-and-confirm": "same_key",

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from app.protocol.jwk import export_public_jwk, import_public_jwk
 from app.protocol.strict_json import Malformed
@@ -20,7 +20,23 @@ PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).d
 ERROR, WARNING, NOTE = "error", "warning", "note"
 
 
-def certificate(*, key: Any = KEY, ca: bool | None = True, signs_certificates: bool | None = None) -> str:
+EDI_PARTY_NAME = x509.UnrecognizedExtension(
+    ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3008a506a10480026162")
+)
+"""An alternative name of a kind that cannot be read."""
+BIT_STRING_NAME = x509.UnrecognizedExtension(
+    ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3010a40e300c310a30080603550403030178")
+)
+"""A directory name whose common name is no text."""
+
+
+def certificate(
+    *,
+    key: Any = KEY,
+    ca: bool | None = True,
+    signs_certificates: bool | None = None,
+    named: x509.ExtensionType | None = None,
+) -> str:
     """Return a self-signed certificate in PEM; None leaves an extension out."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority")])
     start = datetime(2030, 1, 1, tzinfo=UTC)
@@ -47,6 +63,8 @@ def certificate(*, key: Any = KEY, ca: bool | None = True, signs_certificates: b
             decipher_only=False,
         )
         builder = builder.add_extension(usage, critical=True)
+    if named is not None:
+        builder = builder.add_extension(named, critical=False)
     signed = builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else SHA256())
     return signed.public_bytes(Encoding.PEM).decode()
 
@@ -60,7 +78,7 @@ def authorities(*anchors: str) -> list[Problem]:
     return of({"type": "x509", "anchors": list(anchors), "issuers": [{"san_dns": "pid.example"}]})
 
 
-NO_CERTIFICATE = "This is not one certificate in PEM."
+NO_CERTIFICATE = "This is not one certificate in PEM that can be read."
 NO_AUTHORITY = "This is not the certificate of a certification authority."
 WEAK = "The authority's key is too weak, or of a kind that is not accepted."
 
@@ -83,6 +101,8 @@ WEAK = "The authority's key is too weak, or of a kind that is not accepted."
         (lambda: certificate() + PRIVATE, NO_CERTIFICATE),
         (lambda: PRIVATE, NO_CERTIFICATE),
         (lambda: certificate().replace("A", "B"), NO_CERTIFICATE),
+        (lambda: certificate(named=EDI_PARTY_NAME), NO_CERTIFICATE),
+        (lambda: certificate(named=BIT_STRING_NAME), NO_CERTIFICATE),
         (lambda: "pid-ca.pem", NO_CERTIFICATE),
     ],
 )

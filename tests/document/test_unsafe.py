@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.document.unsafe import unsafe_choices
+from app.document_rules.unsafe import unsafe_choices
 from tests.support.documents import document, university
 
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from app.protocol.jose import BadSignature
 from app.protocol.strict_json import Malformed
@@ -15,7 +17,7 @@ from tests.formats.judged import GOOD, judge, refused
 from tests.http.forgery import canary
 from tests.protocol.certificates import NOW, der
 from tests.protocol.jwts import KEY_384, KEY_521, OTHER_KEY, make_jwt, public_jwk
-from tests.support.presented import ISS, OTHER_ISSUER, PID_CA, PID_ISSUER, VCT, Issuer, disclosure, present
+from tests.support.presented import ISS, OTHER_ISSUER, PID_CA, PID_ISSUER, PID_KEY, VCT, Issuer, disclosure, present
 from tests.support.raw_wallet import ABSENT
 
 
@@ -46,6 +48,18 @@ def test_an_issuers_rsa_key_is_refused() -> None:
     refused(
         GOOD.bent(header={"x5c": encode_x5c(der(PID_CA.certify("PID Issuer", key)))}, payload={"iss": ABSENT}), "EC"
     )
+
+
+@pytest.mark.parametrize("name", ["PID Issuer", "PID CA", "Directory"])
+def test_a_certificate_with_a_name_that_is_no_text_is_none(name: str) -> None:
+    directory = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Directory")]))
+    [octets] = der(PID_CA.certify("PID Issuer", PID_KEY, names=[x509.DNSName("pid.example"), directory]))
+    assert judge(present(GOOD.bent(header={"x5c": encode_x5c([octets])}))).vct == VCT
+    # RFC 5280 appendix A.1: a UTF8String, and not a BIT STRING.
+    named = bytes([len(name), *name.encode()])
+    assert b"\x0c" + named in octets
+    bent = octets.replace(b"\x0c" + named, b"\x03" + named)
+    refused(GOOD.bent(header={"x5c": encode_x5c([bent])}), "not a certificate")
 
 
 @pytest.mark.rule("SD-04", "VC-06", "E-07")

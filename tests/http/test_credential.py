@@ -246,6 +246,21 @@ def test_what_was_answered_counts_and_what_was_refused_does_not(own_server: Runn
         assert_refused(wallet.credential(token), 400, "credential_request_denied")
 
 
+@pytest.mark.rule("L-10")
+def test_each_configuration_of_a_grant_has_its_own_quota(own_server: RunningServer) -> None:
+    once = {"credentials_per_grant": 1}
+    own_server.apply(document({"credentials": {"pid": once, "residence": once}}))
+    with own_server.wallet() as wallet:
+        token = wallet.access_token({"scope": "pid residence"})
+        assert wallet.credential(token).status_code == 200
+        # One of the other is left, and none of this.
+        assert_refused(wallet.credential(token), 400, "credential_request_denied")
+        assert wallet.credential(token, {"credential_configuration_id": "residence"}).status_code == 200
+        assert_refused(
+            wallet.credential(token, {"credential_configuration_id": "residence"}), 400, "credential_request_denied"
+        )
+
+
 @pytest.mark.rule("L-01")
 def test_of_twenty_equal_proofs_at_once_one_is_taken(server: RunningServer, wallet: RawWallet) -> None:
     token = wallet.access_token()

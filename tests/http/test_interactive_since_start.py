@@ -1,11 +1,12 @@
 """What was true when a session began may be so no longer: the current revision decides, the stricter binding counts."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from tests.http.interactive import assert_code, assert_dead, assert_denied, assert_session_error, no_code
 from tests.http.issued import assert_refused, issued
+from tests.http.refusals import assert_oauth_refused
 from tests.support.campus import Person, campus_university
 from tests.support.interactive_wallet import interactive_wallet
 from tests.support.raw_wallet import Key
@@ -47,6 +48,49 @@ def test_whom_the_tenant_trusts_is_asked_when_it_is_judged(own_campus: RunningSe
             assert_denied(wallet.show(asked, own_victim.pid))
         own_campus.apply(campus_university())
         assert_dead(wallet, asked, own_victim.pid)
+
+
+class TestTrustThatWasWithdrawn:
+    """What was presented counts as long as those are trusted who were when it was judged."""
+
+    OTHER: ClassVar = {"trust": {"pid-provider": {"tenant": "other-tenant"}}}
+
+    @pytest.mark.rule("C-29", "A-22")
+    def test_of_an_issuer_that_left_the_list_of_the_query(self, own_campus: RunningServer, own_victim: Person) -> None:
+        more = {"trust": {"others": {"type": "tenant", "tenant": "other-tenant"}}}
+        listed = {"presentations": {"name": {"trust": {"pid": ["others"]}}}}
+        with interactive_wallet(own_campus, holder=own_victim.holder) as wallet:
+            asked = wallet.begin()
+            own_campus.apply(campus_university(changes={**more, **listed}))
+            with no_code(own_campus):
+                assert_denied(wallet.show(asked, own_victim.pid))
+
+    @pytest.mark.rule("C-29")
+    def test_before_the_code(self, own_campus: RunningServer, own_victim: Person) -> None:
+        with interactive_wallet(own_campus, holder=own_victim.holder, scope="diploma") as wallet:
+            asked = wallet.show(wallet.begin(), own_victim.pid)
+            own_campus.apply(campus_university(changes=self.OTHER))
+            with no_code(own_campus):
+                assert wallet.agree(asked)["error"] == "access_denied"
+
+    @pytest.mark.rule("C-29")
+    def test_before_the_token(self, own_campus: RunningServer, own_victim: Person) -> None:
+        with interactive_wallet(own_campus, holder=own_victim.holder) as wallet:
+            code = wallet.interactive_code(own_victim.pid)
+            own_campus.apply(campus_university(changes=self.OTHER))
+            assert_oauth_refused(wallet.exchange(code), 400, "invalid_grant")
+            # Nothing was spent by it.
+            own_campus.apply(campus_university())
+            assert wallet.exchange(code).status_code == 200
+
+    @pytest.mark.rule("C-29")
+    def test_before_the_credential(self, own_campus: RunningServer, own_victim: Person) -> None:
+        with interactive_wallet(own_campus, holder=own_victim.holder) as wallet:
+            token = wallet.interactive_token(own_victim.pid)
+            own_campus.apply(campus_university(changes=self.OTHER))
+            assert_refused(wallet.derived(token), 400, "credential_request_denied")
+            own_campus.apply(campus_university())
+            assert wallet.derived(token).status_code == 200
 
 
 @pytest.mark.rule("C-29")

@@ -67,7 +67,7 @@ def test_other_origins_may_read_public_documents_only(wallet: RawWallet) -> None
         assert answer.headers["access-control-allow-origin"] == "*"
         assert "access-control-allow-credentials" not in answer.headers
     preflight = {**origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "dpop"}
-    for path in ("par", "token", "nonce", "credential", "authorize", "authorize/answer"):
+    for path in ("par", "interactive", "token", "nonce", "credential", "authorize", "authorize/answer"):
         url = f"{wallet.issuer}/{path}"
         for answer in (wallet.http.options(url, headers=preflight), wallet.http.post(url, headers=origin)):
             assert not [name for name in answer.headers if name.startswith("access-control-")]
@@ -107,6 +107,7 @@ def test_every_endpoint_is_told_under_the_issuer_and_answers(wallet: RawWallet) 
         "authorization_endpoint",
         "token_endpoint",
         "pushed_authorization_request_endpoint",
+        "interactive_authorization_endpoint",
         "jwks_uri",
         "credential_endpoint",
         "nonce_endpoint",
@@ -146,7 +147,7 @@ def test_tenants_that_are_not_here_all_look_alike(own_server: RunningServer, pat
             assert {status for status, *_ in answers} == {404}
             assert all(answer == answers[0] for answer in answers)
             assert b"issuer" not in answers[0][2]
-        for endpoint in ("par", "token", "nonce", "credential", "jwks.json", "authorize"):
+        for endpoint in ("par", "interactive", "token", "nonce", "credential", "jwks.json", "authorize"):
             asked = [
                 shown(
                     wallet.http.request(

@@ -5,7 +5,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from app.document.rules import Surroundings, check
+from app.document_rules.rules import Surroundings, check
 from tests.http.issued import assert_refused, decoded, issued
 from tests.support.documents import document
 from tests.support.raw_wallet import Browser, RawWallet, error_of, redirect_parameters

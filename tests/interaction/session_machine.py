@@ -28,7 +28,7 @@ from app.interaction.follow_up import FollowUps
 from app.interaction.start import begin_interactive
 from app.main import Service, open_service
 from app.protocol import pkce
-from app.protocol.client_auth import AuthenticatedClient, recognize
+from app.protocol.client_auth import AuthenticatedClient, authenticate
 from app.protocol.dpop import DpopProof
 from app.protocol.refusal import Refusal
 from app.protocol.request import read_authorization_request
@@ -214,7 +214,9 @@ class Sessions(RuleBasedStateMachine):
     def _client(self, client_id: str) -> AuthenticatedClient:
         clients = self.world.tenancy().document.clients
         registered = {each.client_id: each for each in clients.registered}
-        return recognize(client_id, registered=registered[client_id], clients=clients)
+        return authenticate(
+            {"client_id": client_id}, authorization_header=False, registered=registered[client_id], clients=clients
+        )
 
     def _proof(self, jkt: str | None) -> DpopProof | None:
         self.count += 1

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.document.model import Claim, FromConstant, FromPresentation, FromStep, FromUser, HolderBindingMode
-from app.interaction.evidence import Evidence, Presented, PresentedValue
+from app.interaction.evidence import Evidence, Presented, PresentedValue, Trusted
 from app.interaction.holder import check_holder_key, check_same_person, holder_binding
 from app.interaction.plan import HolderBinding, Plan, PlannedCredential
 from app.protocol.refusal import Refusal
@@ -31,6 +31,7 @@ def presented(query: str, key: str, **values: Any) -> Presented:
         issuer="https://issuer.example",
         vct=f"urn:{query}",
         holder_jkt=key,
+        trusted=Trusted(presentation="p", query=query, names=["ca"], digest="d"),
         values=[PresentedValue([name], value) for name, value in values.items()],
     )
 
@@ -130,6 +131,27 @@ def test_links_lead_on_by_the_person_who_signed_in_and_by_keys() -> None:
     assert mismatch(only_pid, evidence(pid, card), family_name="M") == "access_denied"
 
 
+@pytest.mark.rule("A-09", "DE-19")
+def test_one_query_answered_by_two_keys_links_nothing() -> None:
+    """Else whoever answers it twice would join what he presents to what somebody else does."""
+    linked = plan(PID_NAME, CARD_NAME, same_person=[[PID_NAME, CARD_NAME]])
+    mine, theirs = presented("many", "k1"), presented("many", "k2")
+    assert mismatch(plan(PID_NAME), evidence(mine, theirs)) == "access_denied"
+    pid, card = presented("pid", "k1", family_name="M"), presented("card", "k2", name="M")
+    assert mismatch(linked, evidence(pid, card)) is None
+    assert mismatch(linked, evidence(pid, card, mine, theirs)) == "access_denied"
+    assert mismatch(linked, evidence(pid, mine, presented("many", "k1"))) == "access_denied"
+    assert mismatch(plan(PID_NAME), evidence(pid, mine, presented("many", "k1"))) is None
+
+
+def test_a_link_by_somebody_who_has_yet_to_sign_in_is_waited_for() -> None:
+    later = plan(PID_NAME, CARD_NAME, same_person=[[PID_NAME, USER_NAME], [CARD_NAME, USER_NAME]])
+    shown = evidence(presented("pid", "k1", family_name="M"), presented("card", "k2", name="M"))
+    assert mismatch(later, shown, finished=False) is None
+    assert mismatch(later, shown) == "access_denied"
+    assert mismatch(later, shown, family_name="M") is None
+
+
 @pytest.mark.rule("OUT-02")
 def test_the_binding_names_who_showed_the_claims() -> None:
     shown = evidence(presented("pid", "k1"), presented("card", "k2"))
@@ -145,6 +167,12 @@ def test_where_no_claim_is_presented_everybody_who_presented_counts() -> None:
     bound = holder_binding(constant, constant.credentials[0], evidence(presented("pid", "k1"), presented("card", "k1")))
     assert bound is not None
     assert [each.query for each in bound.presented] == ["pid", "card"]
+
+
+def test_where_what_the_claims_come_from_was_not_presented_everybody_counts() -> None:
+    bound = holder_binding(plan(PID_NAME), plan(PID_NAME).credentials[0], evidence(presented("card", "k1")))
+    assert bound is not None
+    assert [each.holder_jkt for each in bound.presented] == ["k1"]
 
 
 def test_without_a_presentation_there_is_nothing_to_bind_to() -> None:

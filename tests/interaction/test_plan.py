@@ -15,7 +15,7 @@ from app.document.model import (
     LoginStep,
     PresentationStep,
 )
-from app.interaction.evidence import Evidence, Presented, PresentedValue
+from app.interaction.evidence import Evidence, Presented, PresentedValue, Trusted
 from app.interaction.plan import ClaimValue, PlannedCredential, collect_claims, is_web_step, make_plan
 from app.protocol.refusal import Refusal
 from tests.support.documents import document
@@ -30,6 +30,7 @@ EVIDENCE = Evidence(
             issuer="https://pid.example",
             vct="urn:eudi:pid:1",
             holder_jkt="k",
+            trusted=Trusted(presentation="pid", query="pid", names=["ca"], digest="d"),
             values=[
                 PresentedValue(["birthdate"], "1964-08-12"),
                 PresentedValue(["nationalities", None], ["DE", "AT"]),

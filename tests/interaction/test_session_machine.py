@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from app.interaction import follow_up, next_step, plan
+from app.interaction import answering, follow_up, next_step, plan, presenting
 from app.interaction.machine import Status
 from app.records import Session
 from tests.interaction.session_machine import Sessions, World, world
@@ -63,9 +63,9 @@ _ENTER = next_step.enter
     ("place", "name", "planted"),
     [
         (follow_up, "_check_sender", _sender_is_anybody),
-        (follow_up, "enter", _handle_stays),
+        (answering, "enter", _handle_stays),
         (plan.Plan, "web_leg_end", _leg_never_ends),
-        (follow_up, "_fail", _refusal_forgives),
+        (presenting, "_fail", _refusal_forgives),
     ],
 )
 def test_a_planted_fault_is_found(

@@ -1,5 +1,6 @@
 """Certificates for tests."""
 
+import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -54,6 +55,11 @@ def certificate(
 
 def der(*certificates: x509.Certificate) -> list[bytes]:
     return [certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates]
+
+
+def pem(*octets: bytes) -> str:
+    """Return certificates in DER as one PEM text."""
+    return "".join(map(ssl.DER_cert_to_PEM_cert, octets))
 
 
 def _name(name: str | x509.Name) -> x509.Name:

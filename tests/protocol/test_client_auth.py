@@ -3,7 +3,7 @@
 import pytest
 
 from app.document.model import Client, Clients, UnknownPublicClients
-from app.protocol.client_auth import authenticate, recognize, sent_client_id
+from app.protocol.client_auth import AuthenticatedClient, authenticate, recognize, sent_client_id
 from app.protocol.refusal import Refusal
 
 URI = "https://wallet.example/cb"
@@ -67,6 +67,14 @@ def test_an_unknown_wallet_has_no_name_that_a_registered_one_could_not_have(clie
         recognize(client_id, registered=None, clients=OPEN)
     assert refused.value.code == "invalid_client"
     assert recognize("x" * 255, registered=None, clients=OPEN).client_id == "x" * 255
+
+
+def test_to_know_a_client_is_not_to_have_it_authenticated() -> None:
+    known = recognize("demo-wallet", registered=REGISTERED, clients=CLOSED)
+    authenticated = authenticate(FORM, authorization_header=False, registered=REGISTERED, clients=CLOSED)
+    assert not isinstance(known, AuthenticatedClient)
+    assert isinstance(authenticated, AuthenticatedClient)
+    assert (authenticated.client_id, authenticated.redirect_uris) == (known.client_id, known.redirect_uris)
 
 
 def test_a_retired_client_does_not_come_in_as_an_unknown_one() -> None:

@@ -130,6 +130,14 @@ def test_a_vp_token_of_very_many_members_is_refused() -> None:
         read(vp_token={str(number): ["x"] for number in range(100_000)})
 
 
+@pytest.mark.rule("J-06", "J-05")
+@pytest.mark.parametrize("padding", [[[]] * 300, [{}] * 300, "[" * 300])
+def test_an_answer_of_very_many_parts_is_refused_unread(padding: Any) -> None:
+    """They would be ignored, at the price of reading them."""
+    with pytest.raises(Malformed, match="too many"):
+        read(vp_token={"pid": ["x"]}, padding=padding)
+
+
 @pytest.mark.rule("DE-03", "J-02")
 @pytest.mark.parametrize("query_id", ["other", "PID", "", "pid "])
 def test_a_vp_token_answers_what_was_asked(query_id: str) -> None:

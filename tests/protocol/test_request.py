@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.document.model import TenantDocument
-from app.protocol.client_auth import AuthenticatedClient
+from app.protocol.client_auth import AuthenticatedClient, KnownClient
 from app.protocol.dpop import DpopProof
 from app.protocol.refusal import Refusal
 from app.protocol.request import AuthorizationRequest, check_redirect_uri, enabled_configuration
@@ -262,7 +262,7 @@ def test_a_redirect_uri_that_is_not_on_the_clients_list_is_refused(sent: str) ->
     ["http://wallet.example/cb", "http://localhost.evil.example/cb", "javascript:alert(1)", "data:text/html,x", "/cb"],
 )
 def test_a_listed_uri_nobody_may_be_sent_to_is_refused_all_the_same(listed: str) -> None:
-    client = AuthenticatedClient(client_id="demo-wallet", name="Demo", redirect_uris=[listed])
+    client = KnownClient(client_id="demo-wallet", name="Demo", redirect_uris=[listed])
     with pytest.raises(Refusal) as refused:
         check_redirect_uri(listed, client, document=document({"clients": {"allow_private_use_schemes": True}}))
     assert refused.value.code == "invalid_request"
@@ -270,7 +270,7 @@ def test_a_listed_uri_nobody_may_be_sent_to_is_refused_all_the_same(listed: str)
 
 def test_a_private_use_scheme_needs_the_tenants_leave() -> None:
     uri = "com.example.wallet:/cb"
-    client = AuthenticatedClient(client_id="demo-wallet", name="Demo", redirect_uris=[uri])
+    client = KnownClient(client_id="demo-wallet", name="Demo", redirect_uris=[uri])
     check_redirect_uri(uri, client, document=document({"clients": {"allow_private_use_schemes": True}}))
     with pytest.raises(Refusal):
         check_redirect_uri(uri, client, document=DOCUMENT)

@@ -284,5 +284,5 @@ def test_a_tenant_that_was_not_resolved_trusts_nobody(chain: Sequence[x509.Certi
 
 
 def test_an_anchor_that_is_none_is_not_passed_over() -> None:
-    with pytest.raises(ValueError, match="PEM"):
+    with pytest.raises(Malformed, match="PEM"):
         trusted_issuers(X509Trust(anchors=["no certificate"]))

@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from app.protocol.strict_json import Malformed
-from app.protocol.x509 import encode_x5c, read_x5c, verify_chain
-from tests.protocol.certificates import CA, CA_KEY, LEAF, LEAF_KEY, NOW, SUB, SUB_KEY, SUB_LEAF, certificate, der
+from app.protocol.x509 import encode_x5c, read_der, read_pem, read_x5c, verify_chain
+from tests.protocol.certificates import CA, CA_KEY, LEAF, LEAF_KEY, NOW, SUB, SUB_KEY, SUB_LEAF, certificate, der, pem
 
 ROGUE_KEY = ec.derive_private_key(0xBAD, ec.SECP256R1())
 LOOK_ALIKE = certificate("CA", ROGUE_KEY, issuer="CA", issuer_key=ROGUE_KEY, ca=True)
+YEAR_2050 = 2_524_608_000
 CERTIFIED_BY_CA: dict[str, Any] = {"issuer": "CA", "issuer_key": CA_KEY}
 CROSS_SIGNED = certificate("CA", CA_KEY, issuer="Other CA", issuer_key=ROGUE_KEY, ca=True)
 SELF_SIGNED = certificate("Leaf", LEAF_KEY, issuer="Leaf", issuer_key=LEAF_KEY)
@@ -115,6 +117,7 @@ def test_another_self_signed_certificate_of_the_anchors_key_is_no_leaf() -> None
 
 
 ENTRY = encode_x5c(der(LEAF))[0]
+PEM = pem(*der(LEAF))
 
 
 @pytest.mark.rule("X-09", "X-05", "I-10")
@@ -154,6 +157,8 @@ def test_left_over_bits_of_base64_are_zero() -> None:
 
 
 NAMED = leaf(plain=[x509.SubjectAlternativeName([x509.DNSName("pid.example")])])
+DIRECTORY_NAME = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pid")]))
+NAMED_BY_DIRECTORY = leaf(plain=[x509.SubjectAlternativeName([DIRECTORY_NAME])])
 TWICE = [x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.{number}"), b"\x05\x00") for number in (4, 5)]
 
 
@@ -166,6 +171,10 @@ TWICE = [x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.{number}"), b"
         pytest.param(
             LEAF, b"\x86\x48\xce\x3d\x03\x01\x07", b"\x86\x48\xce\x3d\x03\x01\x7f", id="curve that nobody knows"
         ),
+        pytest.param(LEAF, b"\x0c\x04Leaf", b"\x03\x04Leaf", id="subject that is a bit string"),
+        pytest.param(LEAF, b"\x0c\x02CA", b"\x03\x02CA", id="issuer that is a bit string"),
+        pytest.param(NAMED_BY_DIRECTORY, b"\x0c\x03pid", b"\x03\x03pid", id="alternative name that is a bit string"),
+        pytest.param(leaf(ends=YEAR_2050), b"\x18\x0f2050", b"\x18\x0f0000", id="year 0"),
     ],
 )
 def test_what_the_library_does_not_read_is_no_certificate(
@@ -173,5 +182,22 @@ def test_what_the_library_does_not_read_is_no_certificate(
 ) -> None:
     [whole] = der(certificate)
     assert octets in whole
+    unreadable = whole.replace(octets, replaced)
     with pytest.raises(Malformed, match="not a certificate"):
-        read_x5c(encode_x5c([whole.replace(octets, replaced)]))
+        read_x5c(encode_x5c([unreadable]))
+    with pytest.raises(Malformed, match="not a certificate"):
+        read_der(unreadable)
+    with pytest.raises(Malformed, match="PEM"):
+        read_pem(pem(*der(CA), unreadable))
+
+
+def test_certificates_are_read_from_either_encoding() -> None:
+    assert [read_der(octets) for octets in der(LEAF, CA)] == [LEAF, CA]
+    text = pem(*der(LEAF, CA))
+    assert read_pem(text) == read_pem(f"subject=CN=Leaf\n\n{text}".encode()) == [LEAF, CA]
+
+
+@pytest.mark.parametrize("text", ["", "pem", PEM[:-40], PEM.replace("M", "!"), "\udcff", b"\xff\x00"])
+def test_what_holds_no_certificates(text: str | bytes) -> None:
+    with pytest.raises(Malformed, match="PEM"):
+        read_pem(text)

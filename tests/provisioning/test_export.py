@@ -7,9 +7,9 @@ from app.adapters.key_maker import SoftwareKeyMaker
 from app.adapters.passwords import Argon2Passwords
 from app.document.model import TenantDocument, User
 from app.document.presentation import TenantTrust
-from app.document.rules import Surroundings
-from app.document.validation import validate
 from app.document.writer import dump
+from app.document_rules.rules import Surroundings
+from app.document_rules.validation import validate
 from app.protocol.refusal import Refusal
 from app.provisioning import delete_tenant
 from app.provisioning.apply import apply_document

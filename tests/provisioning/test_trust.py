@@ -106,7 +106,9 @@ async def test_another_origin_or_authority_is_a_change(database: OpenedDatabase)
     assert resolved.issuer == "https://pid.example"
 
     now = database.clock.now()
-    new = SoftwareKeyMaker(database.entropy).development_credential_keys(common_name="PID", now=now)
+    new = SoftwareKeyMaker(database.entropy).development_credential_keys(
+        common_name="PID", issuer="https://pid.example", now=now
+    )
     await in_store(database, "pid-provider", lambda store: replace_credential_keys(store, new, now=now))
     assert not (await apply(database, UNIVERSITY, dry_run=True)).unchanged
     applied = await apply(database, UNIVERSITY)

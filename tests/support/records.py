@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from app.document.model import Client, ConfirmStep, LoginStep, TenantDocument
-from app.interaction.evidence import Evidence, Presented, PresentedValue
+from app.interaction.evidence import Evidence, Presented, PresentedValue, Trusted
 from app.interaction.machine import Status
 from app.interaction.plan import ClaimValue, HolderBinding, Plan, PresentedBy
 from app.protocol import base64url
@@ -65,6 +65,7 @@ PRESENTED = Presented(
     issuer="https://issuer.example/pid-provider",
     vct="urn:eudi:pid:1",
     holder_jkt=OTHER_JKT,
+    trusted=Trusted(presentation="pid", query="pid", names=["pid-provider"], digest=OTHER_JKT),
     values=[PresentedValue(["family_name"], "Mustermann"), PresentedValue(["nationalities", None, 0], ["DE"])],
 )
 EVIDENCE = Evidence(user_id="user-1", results={"login": {"amr": ["pwd"]}}, presented=[PRESENTED])

@@ -76,3 +76,6 @@ def test_claims_become_aligned_rows() -> None:
         "  given_name        Erika",
         '  nationalities     ["DE"]',
     ]
+    bare = {"address": {"region": {}}, "nationalities": [], "age": 0}
+    assert claim_rows(bare) == [("address.region", "{}"), ("age", "0"), ("nationalities", "[]")]
+    assert claim_rows(bare, empty="-") == [("address.region", "-"), ("age", "0"), ("nationalities", "-")]

@@ -18,7 +18,7 @@ SHOWING = Showing(
     query_id="pid",
     stored=STORED,
     sd_jwt="a.b.c~",
-    claims={"given_name": f"Erika{ESCAPE}", "address": {"locality": "Köln"}},
+    claims={"given_name": f"Erika{ESCAPE}", "address": {"locality": "Köln"}, "parents": {}},
 )
 NOTHING = Showing(query_id="card", stored=STORED, sd_jwt="a.b.c~", claims={})
 PASTED = "https://wallet.example/callback"
@@ -49,10 +49,11 @@ def test_tells_who_asks_for_what_and_takes_a_yes_only(
 ) -> None:
     assert agrees(typed) is answer
     told = capsys.readouterr().out
-    assert f"{ISSUER} asks to be shown" in told
+    assert f"{ISSUER} asks you to present; it will see" in told
     assert f"pid-1: urn:eudi:pid:1 by {ISSUER}" in told
     assert "address.locality  Köln" in told
     assert "given_name        Erika" in told
+    assert "parents           (only that it is there)" in told
     assert "nothing but that it is yours" in told
     assert "Present this?" in told
     assert ESCAPE not in told

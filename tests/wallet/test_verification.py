@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 
-from app.wallet.errors import WalletRefused
+from app.wallet.errors import Misused, WalletRefused
 from app.wallet.keys import WalletKey
-from app.wallet.verification import NO_ANCHOR, verify_credential
+from app.wallet.verification import NO_ANCHOR, load_anchors, verify_credential
+from tests.protocol.certificates import CA, LEAF, der, pem
 from tests.wallet.certificates import VCT, TestIssuer
 from tests.wallet.fakes import ISSUER, NOW
 
@@ -48,3 +51,16 @@ def test_refuses_what_is_not_right() -> None:
     header, payload, signature = jwt.split(".")
     forged = ("B" if signature[0] == "A" else "A") + signature[1:]
     assert "signature" in refused(f"{header}.{payload}.{forged}~{first}~{'~'.join(rest)}", issuer=None)
+
+
+def test_anchors_come_from_a_file_that_holds_nothing_unreadable(tmp_path: Path) -> None:
+    file = tmp_path / "anchors.pem"
+    with pytest.raises(Misused, match="holds no PEM certificates"):
+        load_anchors(file)
+    ca, leaf = der(CA, LEAF)
+    file.write_text(pem(ca, leaf))
+    assert load_anchors(file) == [CA, LEAF]
+    # A common name that is a bit string, which the library finds out later.
+    file.write_text(pem(ca, leaf.replace(b"\x0c\x04Leaf", b"\x03\x04Leaf")))
+    with pytest.raises(Misused, match="holds no PEM certificates"):
+        load_anchors(file)

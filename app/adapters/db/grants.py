@@ -3,7 +3,7 @@
 from typing import Final
 
 import msgspec
-from sqlalchemy import bindparam, case, insert, null, select, update
+from sqlalchemy import bindparam, case, func, insert, null, select, update
 
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import access_tokens, grants, issuances
@@ -40,6 +40,11 @@ _TAKE: Final = (
     )
 )
 _INSERT_ISSUANCE: Final = insert(issuances).inline()
+_ISSUED: Final = select(func.count().label("issued")).where(
+    issuances.c.tenant_id == TENANT,
+    issuances.c.grant_id == bindparam("of_grant"),
+    issuances.c.configuration_id == bindparam("of_configuration"),
+)
 _INSERT_TOKEN: Final = insert(access_tokens).inline()
 _TOKEN: Final = select(access_tokens).where(
     access_tokens.c.tenant_id == TENANT, access_tokens.c.token_id == bindparam("of_token")
@@ -84,6 +89,11 @@ class SqlGrants(TenantRepository):
     def record_issuance(self, issuance: Issuance) -> None:
         """Note that a credential was issued."""
         self._insert(_INSERT_ISSUANCE, **msgspec.structs.asdict(issuance))
+
+    def issued(self, grant_id: str, configuration_id: str) -> int:
+        """Return how many credentials of a configuration a grant has issued."""
+        row = self._first(_ISSUED, of_grant=grant_id, of_configuration=configuration_id)
+        return 0 if row is None else int(row.issued)
 
     def create_access_token(self, token: AccessToken) -> None:
         """Note that an access token was issued."""

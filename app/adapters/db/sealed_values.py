@@ -45,7 +45,7 @@ _COLUMNS: Final = {(str(column.table.name), str(column.name)): _statements(colum
 class SqlSealedValues(TenantRepository):
     """`SealedValues` on SQL: column by column, each in the order of its table's primary key.
 
-    No batch is of two tables: who changes rows of two then does not wait for a batch that waits for them.
+    No batch is of two tables: whoever changes rows of two then does not wait for a batch that waits for them.
     """
 
     def under_older_keys(self, *, after: SealedValue | None = None, limit: int) -> list[SealedValue]:

@@ -14,7 +14,7 @@ from app.adapters.keystore import StoredKeyRing
 from app.document.model import TenantDocument
 from app.ports import Clock, Database, Entropy, KeyRing
 from app.records import TenantHead
-from app.tenancy import Tenancy
+from app.tenancy import Tenancy, issuer_identifier
 
 _BY_SLUG: Final = select(tenants).where(tenants.c.slug == bindparam("name"), tenants.c.origin.is_(None))
 _BY_ORIGIN: Final = select(tenants).where(tenants.c.origin == bindparam("name"))
@@ -70,7 +70,7 @@ class SqlTenancies:
         return Tenancy(
             tenant_id=head.tenant_id,
             slug=head.slug,
-            issuer=head.origin or f"{self._public_url}/{head.slug}",
+            issuer=issuer_identifier(head.slug, origin=head.origin, public_url=self._public_url),
             document=loaded.document,
             keys=loaded.keys,
             clock=self._clock,

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.adapters.db.repository import TENANT, TenantRepository, UpsertPair
 from app.adapters.db.tables import login_attempts, users
-from app.document.names import same_name
+from app.document_rules.names import same_name
 from app.protocol.refusal import Refusal
 from app.records import StoredUser
 

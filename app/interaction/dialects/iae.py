@@ -98,7 +98,7 @@ _ONLY_AT_THE_START: Final = (
 )
 """Parameters that would change what was asked for."""
 
-REPEATABLE: Final = ("response_type", "state", "redirect_uri")
+_REPEATABLE: Final = ("response_type", "state", "redirect_uri")
 """Parameters of the start that a follow-up may repeat as they were; `client_id` is judged with the client."""
 
 
@@ -122,7 +122,7 @@ def read_follow_up(form: Mapping[str, str]) -> FollowUp:
         auth_session=form["auth_session"],
         openid4vp_response=form.get("openid4vp_response"),
         code_verifier=form.get("code_verifier"),
-        repeated={name: form[name] for name in REPEATABLE if name in form},
+        repeated={name: form[name] for name in _REPEATABLE if name in form},
     )
 
 

@@ -5,6 +5,7 @@ RFC 9126 §2.2.
 
 from typing import Final
 
+NAME: Final = "web"
 REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 
 

@@ -5,24 +5,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from app.document.model import TenantDocument
-from app.document.names import repeated
-from app.document.part import base64url_octets
 from app.document.presentation import CertifiedName, JwksTrust, TenantTrust, X509Trust
 from app.document.problem import Finding, Path
-from app.document.redirect_uri import DNS_NAME
+from app.document_rules.names import repeated
+from app.protocol import jose, jwk
+from app.protocol.redirect_uri import DNS_NAME
+from app.protocol.strict_json import Malformed
+from app.protocol.trust import ISSUER_ALGORITHMS
+from app.protocol.x509 import read_pem
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+")
-_PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
-"""RFC 7518 §6.2.2, §6.3.2, §6.4, and `priv` of AKP keys."""
-_CURVES: Final[dict[str, tuple[str, ec.EllipticCurve]]] = {
-    "P-256": ("ES256", ec.SECP256R1()),
-    "P-384": ("ES384", ec.SECP384R1()),
-    "P-521": ("ES512", ec.SECP521R1()),
-}
 
 
 def trust(document: TenantDocument) -> Iterator[Finding]:
@@ -69,7 +64,7 @@ def _anchor(pem: str, path: Path) -> Iterator[Finding]:
     if certificate is None:
         yield Finding(
             path,
-            "This is not one certificate in PEM.",
+            "This is not one certificate in PEM that can be read.",
             "Give -----BEGIN CERTIFICATE----- to -----END CERTIFICATE----- and nothing else; several one by one.",
         )
         return
@@ -92,10 +87,8 @@ def _certificate(pem: str) -> x509.Certificate | None:
     if pem.count("-----BEGIN ") != 1:
         return None
     try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        # Extensions are parsed on first use; a broken one shall fail here.
-        certificate.extensions  # noqa: B018
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion):
+        [certificate] = read_pem(pem)
+    except Malformed:
         return None
     return certificate
 
@@ -108,15 +101,11 @@ def _may_certify(certificate: x509.Certificate) -> bool:
 
 
 def _has_strong_key(certificate: x509.Certificate) -> bool:
-    try:
-        key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    match key:
-        case ec.EllipticCurvePublicKey():
-            return any(isinstance(key.curve, type(curve)) for _, curve in _CURVES.values())
-        case rsa.RSAPublicKey():
-            return key.key_size >= 2048
+    match certificate.public_key():
+        case ec.EllipticCurvePublicKey(curve=curve):
+            return any(curve.name == algorithm.curve.name for algorithm in jose.ALGORITHMS.values())
+        case rsa.RSAPublicKey(key_size=size):
+            return size >= 2048
     return False
 
 
@@ -147,7 +136,7 @@ def _known_issuer(entry: JwksTrust, path: Path) -> Iterator[Finding]:
         yield Finding((*path, "issuer"), "This is no URI.", "Write the `iss` of the issuer's credentials.")
     for index, key in enumerate(entry.keys):
         here = (*path, "keys", index)
-        if not _PRIVATE_MEMBERS.isdisjoint(key):
+        if not jwk.SECRET_MEMBERS.isdisjoint(key):
             yield Finding(
                 here,
                 "This key is a private one.",
@@ -167,21 +156,11 @@ def _known_issuer(entry: JwksTrust, path: Path) -> Iterator[Finding]:
 
 
 def _is_usable(key: Mapping[str, Any]) -> bool:
-    """Whether `app.protocol.jwk` takes the key for the algorithm of its curve (RFC 7518 §6.2.1)."""
-    crv = key.get("crv")
-    if key.get("kty") != "EC" or not isinstance(crv, str) or crv not in _CURVES:
-        return False
-    algorithm, curve = _CURVES[crv]
-    operations = key.get("key_ops", ["verify"])
-    if key.get("alg", algorithm) != algorithm or key.get("use", "sig") != "sig":
-        return False
-    if not isinstance(operations, list) or "verify" not in operations:
-        return False
-    x, y = (base64url_octets(key.get(name)) or b"" for name in ("x", "y"))
-    if {len(x), len(y)} != {(curve.key_size + 7) // 8}:
-        return False
-    try:
-        ec.EllipticCurvePublicNumbers(int.from_bytes(x), int.from_bytes(y), curve).public_key()
-    except ValueError:
-        return False
-    return True
+    """Whether some algorithm that issuers may sign with takes the key."""
+    for algorithm in ISSUER_ALGORITHMS:
+        try:
+            jwk.import_public_jwk(key, algorithm=algorithm)
+        except Malformed:
+            continue
+        return True
+    return False

@@ -6,15 +6,15 @@ from typing import Final
 
 from msgspec import Struct
 
-from app.document.credential_rules import credentials, displays, no_reserved_members
 from app.document.model import LoginStep, TenantDocument, User
-from app.document.names import repeated, same_name
-from app.document.presentation_rules import presentations
 from app.document.problem import Finding, Path
-from app.document.redirect_uri import DNS_NAME, check_registered
-from app.document.sequence_rules import sequences
-from app.document.source_rules import sources
-from app.document.trust_rules import trust
+from app.document_rules.credential_rules import credentials, displays, no_reserved_members
+from app.document_rules.names import repeated, same_name
+from app.document_rules.presentation_rules import presentations
+from app.document_rules.sequence_rules import sequences
+from app.document_rules.source_rules import sources
+from app.document_rules.trust_rules import trust
+from app.protocol.redirect_uri import DNS_NAME, check_registered
 
 # fmt: off
 RESERVED_SLUGS: Final = frozenset({

@@ -16,9 +16,9 @@ from app.document.model import (
     Step,
     TenantDocument,
 )
-from app.document.names import choices
-from app.document.presentation_rules import covers
 from app.document.problem import Finding, Path
+from app.document_rules.names import choices
+from app.document_rules.presentation_rules import covers
 
 STEP_RESULTS: Final[dict[type, frozenset[str]]] = {
     LoginStep: frozenset({"username"}),

@@ -8,17 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from app.document.model import Claim, CredentialConfiguration, FromConstant, TenantDocument
-from app.document.names import choices, repeated
 from app.document.part import Display
 from app.document.problem import Finding, Path
+from app.document_rules.names import choices, repeated
+from app.formats import sd_jwt, sd_jwt_vc
 
 RESERVED_SCOPES: Final = frozenset({"openid", "offline_access"})
-
-RESERVED_CLAIMS: Final = frozenset({"iss", "iat", "nbf", "exp", "cnf", "status", "vct", "vct#integrity", "aka_vcts"})
-"""Members of the credential itself that the service writes (SD-JWT VC §3.2.2.2, RFC 9901 §4.1.1)."""
-
-NEVER_WITHIN: Final = frozenset({"_sd", "...", "_sd_alg"})
-"""RFC 9901 §4.1, §4.2.4.1: never a claim's name, at any level."""
 
 _VCT: Final = re.compile(r"[\x21-\x22\x24-\x7e]+")
 
@@ -78,8 +73,8 @@ def _claim_paths(claims: Sequence[Claim], path: Path) -> Iterator[Finding]:
 
 def _claim(claim: Claim, path: Path) -> Iterator[Finding]:
     # M-24: a claim must not take the place of what binds, dates or hides a credential.
-    if claim.path[0] in RESERVED_CLAIMS or not NEVER_WITHIN.isdisjoint(claim.path):
-        yield Finding((*path, "path"), "This name is reserved; the service itself writes it.", "Choose another.")
+    if claim.path[0] in sd_jwt_vc.RESERVED or not sd_jwt.RESERVED.isdisjoint(claim.path):
+        yield Finding((*path, "path"), "This name is reserved for the credential itself.", "Choose another.")
     if isinstance(claim.source, FromConstant):
         if claim.source.value is None:
             yield Finding((*path, "source"), "The constant has no value.", "Give one, or remove the claim.")
@@ -91,7 +86,7 @@ def no_reserved_members(value: Any, path: Path) -> Iterator[Finding]:
     """Refuse values that could be read as digests of hidden claims (M-24)."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name in NEVER_WITHIN:
+            if name in sd_jwt.RESERVED:
                 yield Finding((*path, name), "This name is reserved for selective disclosure.", "Choose another.")
             yield from no_reserved_members(inner, (*path, name))
     elif isinstance(value, list):

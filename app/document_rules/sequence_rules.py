@@ -11,8 +11,8 @@ from app.document.model import (
     TenantDocument,
     WebStep,
 )
-from app.document.names import choices, repeated
 from app.document.problem import Finding, Path
+from app.document_rules.names import choices, repeated
 
 
 def sequences(document: TenantDocument) -> Iterator[Finding]:
@@ -94,8 +94,8 @@ def _holder_binding(document: TenantDocument, name: str, path: Path) -> Iterator
         yield Finding(
             path,
             f"`holder_binding` is missing: presented claims go into {', '.join(taking)}.",
-            "Write `same_key` (the credential goes to the key that presented) or `unlinked` (to any key, so that who"
-            " is tricked into presenting for somebody else gives them a credential). There is no default.",
+            "Write `same_key` (the credential goes to the key that presented) or `unlinked` (to any key, so that"
+            " whoever is tricked into presenting for somebody else gives them a credential). There is no default.",
         )
     elif sequence.holder_binding is None and presents:
         yield Finding(

@@ -2,10 +2,11 @@
 
 from msgspec import Struct
 
-from app.document import reader, rules
+from app.document import reader
 from app.document.model import TenantDocument
 from app.document.problem import Problem, locate
-from app.document.rules import Surroundings
+from app.document_rules import rules
+from app.document_rules.rules import Surroundings
 
 
 class Validated(Struct, frozen=True):

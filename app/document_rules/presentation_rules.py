@@ -4,16 +4,14 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from app.document.credential_rules import NEVER_WITHIN, RESERVED_CLAIMS
 from app.document.dcql import ClaimsPath, ClaimsQuery, CredentialQuery, DcqlQuery
 from app.document.model import FromPresentation, PresentationStep, TenantDocument
-from app.document.names import choices, repeated
-from app.document.part import base64url_octets
 from app.document.presentation import Presentation
 from app.document.problem import Finding, Path
+from app.document_rules.names import choices, repeated
+from app.formats import sd_jwt, sd_jwt_vc
+from app.protocol import base64url
 
-_ALWAYS_PRESENTED: Final = RESERVED_CLAIMS - {"iat"}
-"""SD-JWT VC §3.2.2.2: what cannot be withheld."""
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9a-fA-F]{2}){16,}")
 
 
@@ -113,7 +111,7 @@ def _credential(query: CredentialQuery, path: Path) -> Iterator[Finding]:
     for position, authority in enumerate(query.trusted_authorities or []):
         for index, value in enumerate(authority.values):
             # OpenID4VP §6.1.1.1 (DQ-11)
-            if not base64url_octets(value) or _HEXADECIMAL.fullmatch(value):
+            if not _is_key_identifier(value):
                 yield Finding(
                     (*path, "trusted_authorities", position, "values", index),
                     "This is no key identifier in base64url.",
@@ -124,19 +122,26 @@ def _credential(query: CredentialQuery, path: Path) -> Iterator[Finding]:
         yield from _claim_sets(query, path)
 
 
+def _is_key_identifier(text: str) -> bool:
+    try:
+        return bool(base64url.decode(text)) and not _HEXADECIMAL.fullmatch(text)
+    except ValueError:
+        return False
+
+
 def _claims(claims: Sequence[ClaimsQuery], path: Path) -> Iterator[Finding]:
     for index, claim in enumerate(claims):
         # OpenID4VP §6.1 (DQ-06): "Verifiers MUST NOT point to the same claim more than once in a single query."
         if any(claim.path == other.path for other in claims[:index]):
             yield Finding((*path, index, "path"), "This claim is asked for twice.", "Keep one of them.")
-        if claim.path[0] in _ALWAYS_PRESENTED:
+        if claim.path[0] in sd_jwt_vc.NEVER_DISCLOSABLE:
             # DQ-13
             yield Finding(
                 (*path, index, "path"),
                 "This is part of every presentation and cannot be asked for.",
                 "Leave it out: type, issuer, validity and holder key are judged anyway.",
             )
-        elif not NEVER_WITHIN.isdisjoint(claim.path):
+        elif not sd_jwt.RESERVED.isdisjoint(claim.path):
             yield Finding((*path, index, "path"), "No claim can have this name.", "Ask for the claim itself.")
     ids = [claim.id or f"[{index}]" for index, claim in enumerate(claims)]
     # OpenID4VP §6.3 (DQ-06)
@@ -163,7 +168,7 @@ def _claim_sets(query: CredentialQuery, path: Path) -> Iterator[Finding]:
 def _unknown(names: Sequence[str], known: Sequence[str], path: Path, kind: str) -> Iterator[Finding]:
     for index, name in enumerate(names):
         if name not in known:
-            yield Finding((*path, index), f"There is no {kind} of this id.", choices(f"{kind}s", known))
+            yield Finding((*path, index), f"There is no {kind} of this id.", choices(f"{kind}s with an id", known))
 
 
 def _needless_claims(document: TenantDocument, name: str, path: Path) -> Iterator[Finding]:

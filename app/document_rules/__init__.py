@@ -1,0 +1,1 @@
+"""What makes a tenant document sound: the rules, and the one check that applies them."""
