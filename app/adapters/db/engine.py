@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
 import aiosqlite
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, StaticPool, create_engine, func, make_url, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -182,10 +182,11 @@ def sqlite_engine(creator: Callable[[], sqlite3.Connection], *, begin: str) -> E
     """Return an engine on one SQLite connection whose transactions start with `begin`."""
     engine = create_engine("sqlite://", creator=creator, poolclass=StaticPool)
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+    def do_begin(dbapi_connection: PoolProxiedConnection) -> None:
+        dbapi_connection.cursor().execute(begin)
 
+    # By the dialect and not by an event: where there is one listener, every statement asks for all of them.
+    engine.dialect.do_begin = do_begin  # type: ignore[method-assign]  # the dialect is this engine's own
     return engine
 
 
