@@ -56,6 +56,22 @@ def test_attempts_that_were_used_up_stay_used_up(
         assert_session_error(erika, erika.show(asked, victim.pid))
 
 
+@pytest.mark.rule("B-21", "IA-53")
+def test_a_session_whose_attempts_are_used_up_has_failed(
+    campus_server: RunningServer, erika: InteractiveWallet
+) -> None:
+    asked = erika.begin()
+    session = session_of(campus_server, asked.json()["auth_session"])
+    row = select(sessions.c.status, sessions.c.completed_steps, sessions.c.presentation_data).where(
+        sessions.c.session_id == session.session_id
+    )
+    for _ in range(4):
+        assert error_of(erika.send(asked, "{")) == (400, "invalid_request")
+    assert query(campus_server, row)[0][0] == "pending"
+    assert error_of(erika.send(asked, "{")) == (400, "invalid_request")
+    assert tuple(query(campus_server, row)[0]) == ("failed", None, None)
+
+
 def test_a_browser_of_an_earlier_leg_begins_anew(
     campus_server: RunningServer, erika: InteractiveWallet, victim: Person
 ) -> None:
