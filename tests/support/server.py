@@ -23,7 +23,7 @@ from app.adapters.server import server_config
 from app.document.model import TenantDocument
 from app.main import Service, build, open_service
 from app.provisioning.apply import apply_document
-from app.settings import DatabaseSettings, Secret, SecretSettings, ServerSettings, Settings
+from app.settings import DatabaseSettings, LimitSettings, Secret, SecretSettings, ServerSettings, Settings
 from app.storage import TenantStore
 from tests.support.fakes import FixedClock
 from tests.support.raw_wallet import RawWallet
@@ -125,6 +125,7 @@ def settings_for(
         ),
         database=DatabaseSettings(url=Secret(database_url)),
         secrets=SecretSettings(master_keys=(Secret(MASTER_KEY),)),
+        limits=LimitSettings(mode="off"),
     )
 
 
@@ -164,7 +165,7 @@ def running_server(
 
 
 @contextmanager
-def serving_process(settings: Settings, *, port: int) -> Iterator[tuple[str, int]]:
+def serving_process(settings: Settings, *, port: int, workers: int = 1) -> Iterator[tuple[str, int]]:
     """Run `vestibule serve` as a process of its own, listening on `port`; gives its origin and process id."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}
     environment |= {
@@ -172,8 +173,13 @@ def serving_process(settings: Settings, *, port: int) -> Iterator[tuple[str, int
         "VESTIBULE_SERVER__PORT": str(port),
         "VESTIBULE_DATABASE__URL": settings.database_url,
         "VESTIBULE_SECRETS__MASTER_KEYS": MASTER_KEY,
+        "VESTIBULE_LIMITS__MODE": settings.limits.mode,
         "VESTIBULE_DATA_DIRECTORY": str(settings.data_directory),
     }
+    if settings.metrics.port is not None:
+        environment["VESTIBULE_METRICS__PORT"] = str(settings.metrics.port)
+    if workers > 1:
+        environment["VESTIBULE_SERVER__WORKERS"] = str(workers)
     origin = f"http://localhost:{port}"
     with (settings.data_directory / f"serve-{port}.log").open("w") as log:
         process = subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stderr=log)

@@ -1,0 +1,68 @@
+"""Rows of sessions that are over, as many as are wanted: what a service has behind it after a busy day."""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select
+
+from app.adapters.db.engine import open_engine
+from app.adapters.db.tables import sessions, spent_values, tenants
+from tests.support.server import RunningServer, run_apart
+
+_BATCH: Final = 2000
+
+
+def store_finished_sessions(server: RunningServer, slug: str, count: int) -> None:
+    """Store sessions that ended with a code, each with the proofs it spent; none is expired yet."""
+    run_apart(_store(server, slug, count))
+
+
+async def _store(server: RunningServer, slug: str, count: int) -> None:
+    transactions = await open_engine(server.settings.database_url)
+    now = server.clock.now()
+
+    def tenant(connection: Connection) -> str:
+        found = connection.execute(select(tenants.c.tenant_id).where(tenants.c.slug == slug)).scalar_one()
+        return str(found)
+
+    try:
+        tenant_id = await transactions.read(tenant)
+        for start in range(0, count, _BATCH):
+            numbers = range(start, min(start + _BATCH, count))
+
+            def fill(connection: Connection, numbers: range = numbers) -> None:
+                connection.execute(insert(sessions), [_session(tenant_id, number, now) for number in numbers])
+                connection.execute(
+                    insert(spent_values),
+                    [_spent(tenant_id, number, part, now) for number in numbers for part in range(4)],
+                )
+
+            await transactions.write(fill)
+    finally:
+        await transactions.close()
+
+
+def _session(tenant_id: str, number: int, now: int) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant_id,
+        "session_id": f"{number:032x}",
+        "dialect": "iae",
+        "client_id": "demo-wallet",
+        "redirect_uri": None,
+        "scope": "student-card",
+        "interaction_types_supported": ["openid4vp_presentation"],
+        "code_challenge": "A" * 43,
+        "code_challenge_method": "S256",
+        "dpop_jkt": "A" * 43,
+        "status": "code_issued",
+        "plan": b"\0" * 900,
+        "step_index": 1,
+        "attempts": 0,
+        "created_at": now,
+        "expires_at": now + 86_400,
+        "updated_at": now,
+    }
+
+
+def _spent(tenant_id: str, number: int, part: int, now: int) -> dict[str, Any]:
+    digest = (number * 4 + part).to_bytes(8, "big") * 4
+    return {"tenant_id": tenant_id, "kind": "dpop_jti", "digest": digest, "expires_at": now + 86_400}
