@@ -10,6 +10,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp
 from msgspec import Struct
 
+from app.adapters.db.counted import CountedDatabase
 from app.adapters.db.engine import open_engine
 from app.adapters.db.migrate import ensure_schema
 from app.adapters.db.platform import SqlPlatform
@@ -19,7 +20,9 @@ from app.adapters.db.vaults import Vaults
 from app.adapters.key_maker import SoftwareKeyMaker
 from app.adapters.logs import RequestLog
 from app.adapters.master_key import load_master_keys
+from app.adapters.metrics import open_metrics
 from app.adapters.passwords import Argon2Passwords
+from app.adapters.rate_limits import make_rate_limits
 from app.adapters.system import SystemClock, SystemEntropy
 from app.adapters.vault import MasterKeys, SealBroken
 from app.document.model import ConfirmStep, LoginStep
@@ -33,7 +36,7 @@ from app.interaction.browser import BrowserLeg
 from app.interaction.follow_up import FollowUps
 from app.interaction.presented import PresentationVerifiers
 from app.jobs.schedule import running_jobs
-from app.ports import Clock, Database, Entropy, KeyMaker, Passwords, Platform
+from app.ports import Clock, Database, Entropy, KeyMaker, Metrics, Passwords, Platform
 from app.settings import Settings
 from app.steps import WebSteps
 from app.steps.confirm import Confirm
@@ -61,8 +64,9 @@ async def open_service(
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     passwords: Passwords | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Service]:
-    """Open the database and everything that needs it.
+    """Open the database and everything that needs it; with `metrics`, what is committed is counted.
 
     Raises `Refusal` where its schema is not current or it needs a master key that was not given.
     """
@@ -72,7 +76,9 @@ async def open_service(
     transactions = await open_engine(settings.database_url)
     try:
         await transactions.read(vaults.check_master_keys)
-        database = SqlDatabase(transactions, vaults)
+        database = (
+            SqlDatabase(transactions, vaults) if metrics is None else CountedDatabase(transactions, vaults, metrics)
+        )
         yield Service(
             settings=settings,
             clock=clock,
@@ -99,16 +105,20 @@ def build(
     """Return the service as an application; its database is opened when it starts. Overrides are for tests."""
     opened: list[Service] = []
     follow_ups = FollowUps(_PRESENTATION_VERIFIERS)
+    rate_limits = make_rate_limits(settings, clock or SystemClock())
+    metrics = open_metrics(settings)
 
     def service() -> Service:
         return opened[-1]
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with open_service(settings, clock=clock, entropy=entropy, passwords=passwords) as opening:
+        async with open_service(
+            settings, clock=clock, entropy=entropy, passwords=passwords, metrics=metrics
+        ) as opening:
             opened.append(opening)
             await _name_unsafe_choices(opening)
-            async with running_jobs(opening.platform, opening.clock, structlog.get_logger("jobs")):
+            async with running_jobs(opening.platform, opening.clock, structlog.get_logger("jobs"), metrics):
                 yield
 
     app = Litestar(
@@ -119,11 +129,13 @@ def build(
         dependencies={
             "tenancies": Provide(lambda: service().tenancies, sync_to_thread=False),
             "platform": Provide(lambda: service().platform, sync_to_thread=False),
+            "rate_limits": Provide(lambda: rate_limits, sync_to_thread=False),
             "follow_ups": Provide(lambda: follow_ups, sync_to_thread=False),
             "browser_leg": Provide(lambda: BrowserLeg(_web_steps(service())), sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[lifespan],
+        on_shutdown=[rate_limits.close],
         openapi_config=None,
         logging_config=None,
         etag=None,
@@ -131,7 +143,8 @@ def build(
     app.state.wired_endpoints = metadata.wired_endpoints(app)
     # Around the router, not behind it: the framework's own middleware runs after routing and never sees a 404.
     boundary = Boundary(app.asgi_handler, public_url=settings.public_url, tenancies=lambda: service().tenancies)
-    app.asgi_handler = cast("ASGIApp", RequestLog(boundary, clock or SystemClock(), entropy or SystemEntropy()))
+    log = RequestLog(boundary, clock or SystemClock(), entropy or SystemEntropy(), metrics)
+    app.asgi_handler = cast("ASGIApp", log)
     return app
 
 

@@ -1,12 +1,12 @@
 """What the service needs from outside, as protocols. Adapters implement them; only `app.main` names an adapter."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from msgspec import Struct
 
-from app.records import SigningKey
+from app.records import AuditEvent, SigningKey, SpentKind
 from app.storage import PlatformStore, TenantStore
 
 T = TypeVar("T")
@@ -149,6 +149,66 @@ class Log(Protocol):
 
     def warning(self, event: str, **values: Any) -> None:
         """Say what went wrong."""
+        ...
+
+
+class Metrics(Protocol):
+    """Counts of what the service does, for whoever runs it; none of them is about a person."""
+
+    def request(self, record: RequestRecord, *, outcome: str, seconds: float) -> None:
+        """Count a request and what came of it: `ok`, `error`, or the code of its refusal."""
+        ...
+
+    def event(self, event: AuditEvent) -> None:
+        """Count an event that was committed."""
+        ...
+
+    def replay(self, kind: SpentKind) -> None:
+        """Count a value that works once and was used again."""
+        ...
+
+    def job(self, name: str, count: int | None) -> None:
+        """Count a run of a job and what it did; None where it failed."""
+        ...
+
+
+class NoMetrics:
+    """`Metrics` that are off."""
+
+    def request(self, record: RequestRecord, *, outcome: str, seconds: float) -> None:
+        """Count nothing."""
+
+    def event(self, event: AuditEvent) -> None:
+        """Count nothing."""
+
+    def replay(self, kind: SpentKind) -> None:
+        """Count nothing."""
+
+    def job(self, name: str, count: int | None) -> None:
+        """Count nothing."""
+
+
+RequestKind = Literal["starts", "follow_ups", "tokens", "credentials", "nonces", "pages", "metadata"]
+"""What requests are counted as, by what they ask for."""
+
+CountedBy = Literal["address", "client", "session", "tenant"]
+"""Whose requests are counted together."""
+
+
+class TooManyRequests(Exception):
+    """A request over the limit: it was not counted, and nothing was done for it."""
+
+    def __init__(self, kind: RequestKind, by: CountedBy, *, seconds: int) -> None:
+        super().__init__(f"{kind} per {by}")
+        self.seconds = seconds
+        """After which one more would be served."""
+
+
+class RateLimits(Protocol):
+    """Counts requests over the last minute."""
+
+    async def count(self, kind: RequestKind, by: CountedBy, *names: str) -> None:
+        """Count a request of whom `names` name together. Raises `TooManyRequests`."""
         ...
 
 

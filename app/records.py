@@ -188,6 +188,15 @@ class SigningKey(Struct, frozen=True, kw_only=True):
     retired_at: int | None = None
 
 
+class DataKeyHead(Struct, frozen=True, kw_only=True):
+    """What can be told about a tenant's data key."""
+
+    number: int
+    master_key_id: str
+    """The master key that wraps it."""
+    created_at: int
+
+
 class SealedValue(Struct, frozen=True, kw_only=True):
     """A sealed value as it was found, with where it lies."""
 

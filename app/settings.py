@@ -53,6 +53,8 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     """Addresses, networks, or `*`: whose `X-Forwarded-…` is believed."""
     graceful_shutdown: int = 10
     """Seconds that running requests get to finish."""
+    workers: int = 1
+    """Processes that serve; more than one needs PostgreSQL."""
 
 
 class DatabaseSettings(Struct, frozen=True, kw_only=True):
@@ -60,6 +62,42 @@ class DatabaseSettings(Struct, frozen=True, kw_only=True):
 
     url: Secret | None = None
     """`sqlite:///…` or `postgresql://…`; without it, SQLite in the data directory."""
+
+
+class RedisSettings(Struct, frozen=True, kw_only=True):
+    """What several processes count their requests in together; nothing that must not be lost is kept there."""
+
+    url: Secret | None = None
+    """`redis://…`, `rediss://…` or `unix://…`; without it, each process counts for itself."""
+
+
+class LimitSettings(Struct, frozen=True, kw_only=True):
+    """How many requests are served per minute; beyond, `429`. One address is an IPv4 address or an IPv6 /64."""
+
+    mode: Literal["on", "off"] = "on"
+    starts_per_address: int = 120
+    """Pushed authorization requests and interactive requests that begin a session."""
+    starts_per_client: int = 1200
+    starts_per_tenant: int = 3000
+    follow_ups_per_address: int = 600
+    """All requests at the interactive endpoint."""
+    follow_ups_per_session: int = 30
+    """By `auth_session`."""
+    follow_ups_per_tenant: int = 15000
+    tokens_per_address: int = 240
+    tokens_per_client: int = 2400
+    tokens_per_tenant: int = 6000
+    credentials_per_address: int = 480
+    credentials_per_client: int = 4800
+    credentials_per_tenant: int = 12000
+    nonces_per_address: int = 600
+    nonces_per_tenant: int = 15000
+    pages_per_address: int = 600
+    """Pages shown and forms answered."""
+    pages_per_tenant: int = 15000
+    metadata_per_address: int = 1200
+    """Metadata and keys."""
+    metadata_per_tenant: int = 60000
 
 
 class SecretSettings(Struct, frozen=True, kw_only=True):
@@ -79,6 +117,14 @@ class LogSettings(Struct, frozen=True, kw_only=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class MetricsSettings(Struct, frozen=True, kw_only=True):
+    """The metrics, on a listener of their own."""
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    """Without it there are no metrics."""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings. Every path in it is absolute."""
 
@@ -89,8 +135,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_directory: Path = PROJECT_ROOT / "var"
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
     secrets: SecretSettings = SecretSettings()
+    limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @property
     def database_url(self) -> str:
@@ -130,9 +179,13 @@ def unsafe(settings: Settings) -> list[str]:
         found.append("secrets.allow_generated_master_key: the master key lies in the data directory it protects")
     if "*" in settings.server.trusted_proxies:
         found.append("server.trusted_proxies: forwarded headers are believed from every address")
+    if settings.limits.mode == "off":
+        found.append("limits.mode: nobody is kept from sending any number of requests")
     encrypted = settings.server.tls_certificate is not None or settings.server.trusted_proxies
     if not encrypted and not _is_loopback_address(settings.server.host):
         found.append("server.host: plain HTTP is served beyond this machine")
+    if settings.metrics.port is not None and not _is_loopback_address(settings.metrics.host):
+        found.append("metrics.host: the metrics are served beyond this machine, to whoever asks")
     return found
 
 

@@ -176,8 +176,14 @@ def _contradictions(settings: Settings) -> list[str]:
     problems = _public_url_problems(settings.public_url)
     if not 0 <= server.port <= 65535:
         problems.append("server.port: give a port from 0 to 65535")
+    if not 0 <= (settings.metrics.port or 0) <= 65535:
+        problems.append("metrics.port: give a port from 0 to 65535")
     if server.graceful_shutdown < 0:
         problems.append("server.graceful_shutdown: give seconds, 0 or more")
+    if server.workers < 1:
+        problems.append("server.workers: give a number of processes, 1 or more")
+    if server.workers > 1 and settings.database_url.startswith("sqlite:"):
+        problems.append("server.workers: more than one process needs PostgreSQL; give database.url, or 1 worker")
     if (server.tls_certificate is None) != (server.tls_key is None):
         problems.append("server.tls_certificate and server.tls_key: give both or neither")
     problems += [
@@ -189,6 +195,13 @@ def _contradictions(settings: Settings) -> list[str]:
         problems.append("secrets.master_keys and secrets.master_key_file: give one of them")
     if settings.database.url and not settings.database.url.reveal().startswith(("sqlite:///", "postgresql://")):
         problems.append("database.url: give sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
+    if settings.redis.url and not settings.redis.url.reveal().startswith(("redis://", "rediss://", "unix://")):
+        problems.append("redis.url: give redis://HOST:PORT, rediss://USER:PASSWORD@HOST:PORT or unix:///SOCKET")
+    problems += [
+        f"limits.{name}: give requests per minute, 1 or more"
+        for name, value in msgspec.structs.asdict(settings.limits).items()
+        if name != "mode" and value < 1
+    ]
     return problems
 
 

@@ -13,6 +13,7 @@ from app.records import (
     AuditEvent,
     AuthorizationCode,
     BrowserFlow,
+    DataKeyHead,
     Grant,
     Issuance,
     RepeatableAnswer,
@@ -349,10 +350,18 @@ class PlatformStore(Protocol):
         """
         ...
 
-    def rewrap_data_keys(self) -> int:
-        """Wrap by the first master key what another of them wraps; return how many data keys. Needed once before an
-        old master key is taken off the list.
+    def rewrap_data_keys(self, *, limit: int) -> int:
+        """Wrap by the first master key up to `limit` data keys that another wraps; return how many. Needed until none
+        is left, before an old master key is taken off the list.
         """
+        ...
+
+    def data_keys(self, tenant_id: str) -> list[DataKeyHead]:
+        """Return a tenant's data keys, oldest first; the last one seals."""
+        ...
+
+    def master_keys(self) -> list[str]:
+        """Return the identifiers of the master keys that were given; the first wraps."""
         ...
 
     def tenant(self, tenant_id: str) -> TenantStore:

@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-from app.ports import Clock, Entropy, RequestRecord
+from app.ports import Clock, Entropy, Metrics, NoMetrics, RequestRecord
 from app.settings import LogSettings
 
 Scope = MutableMapping[str, Any]
@@ -29,10 +29,11 @@ _LONGEST_VALUE: Final = 1000
 class RequestLog:
     """ASGI middleware: gives each request an id and a record, and writes the record after the response."""
 
-    def __init__(self, app: AsgiApp, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, app: AsgiApp, clock: Clock, entropy: Entropy, metrics: Metrics | None = None) -> None:
         self._app = app
         self._clock = clock
         self._entropy = entropy
+        self._metrics = metrics or NoMetrics()
         self._log = structlog.get_logger("request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,12 +62,14 @@ class RequestLog:
             raise
         finally:
             ended = self._clock.monotonic()
+            outcome = record.outcome or ("ok" if status is not None and status < 400 else "error")
+            self._metrics.request(record, outcome=outcome, seconds=ended - started)
             write = self._log.error if status is None or status >= 500 else self._log.info
             write(
                 "request",
                 method=scope["method"],
                 status=status,
-                outcome=record.outcome or ("ok" if status is not None and status < 400 else "error"),
+                outcome=outcome,
                 tenant=record.tenant,
                 endpoint=record.endpoint,
                 client=record.client,

@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import socket
 import ssl
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -90,26 +92,35 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 class _AnnouncingServer(uvicorn.Server):
     """Says in the log when it listens, and with what."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, settings: Settings, on_serving: Callable[[], None] | None) -> None:
         super().__init__(config)
         self._settings = settings
+        self._on_serving = on_serving
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         if not self.started:
             return
-        log = structlog.get_logger("server")
-        listening = [socket.getsockname()[:2] for server in self.servers for socket in server.sockets]
-        log.info(
-            "serving",
-            public_url=self._settings.public_url,
-            listening=", ".join(f"{host}:{port}" for host, port in listening),
-            tls=self.config.ssl is not None,
-            database=self._settings.database_url.partition(":")[0],
-            demo=self._settings.demo,
-        )
-        for weakness in unsafe(self._settings):
-            log.warning("unsafe setting", setting=weakness)
+        if self._on_serving is not None:
+            self._on_serving()
+            return
+        announce(self._settings, [one.getsockname() for server in self.servers for one in server.sockets])
+
+
+def announce(settings: Settings, listening: Sequence[Sequence[Any]]) -> None:
+    """Say in the log where the service listens, with what, and which settings weaken it."""
+    log = structlog.get_logger("server")
+    log.info(
+        "serving",
+        public_url=settings.public_url,
+        listening=", ".join(f"{address[0]}:{address[1]}" for address in listening),
+        tls=settings.server.tls_certificate is not None,
+        database=settings.database_url.partition(":")[0],
+        workers=settings.server.workers,
+        demo=settings.demo,
+    )
+    for weakness in unsafe(settings):
+        log.warning("unsafe setting", setting=weakness)
 
 
 class _KeptFailure:
@@ -138,8 +149,16 @@ class _KeptFailure:
             raise
 
 
-def run_server(app: AsgiApp, settings: Settings) -> None:
+def run_server(
+    app: AsgiApp,
+    settings: Settings,
+    *,
+    shared: socket.socket | None = None,
+    on_serving: Callable[[], None] | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM, let running requests finish, and exit 0.
+
+    A worker serves on a `shared` socket and calls `on_serving` instead of announcing itself.
 
     Raises what made the application's start or stop fail; exits 1 where the server itself cannot start.
     """
@@ -147,9 +166,9 @@ def run_server(app: AsgiApp, settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     kept = _KeptFailure(app)
-    server = _AnnouncingServer(server_config(kept, settings), settings)
+    server = _AnnouncingServer(server_config(kept, settings), settings, on_serving)
     try:
-        server.run()
+        server.run(None if shared is None else [shared])
     except SystemExit as stop:
         if kept.failure is None:
             sys.exit(1 if stop.code else 0)

@@ -18,7 +18,7 @@ from app.settings_reader import Loaded, SettingsError, load_settings
 COMMANDS: Final[Mapping[str, str]] = {
     "serve": "Run the service.",
     "tenant": "Validate, apply, compare, show and export tenant documents.",
-    "keys": "List, import, export and rotate a tenant's keys.",
+    "keys": "List, import, export, rotate and retire keys.",
     "offer": "Make a credential offer: link and QR code.",
     "wallet": "A small wallet for demonstrations and tests.",
     "db": "Upgrade and check the database.",

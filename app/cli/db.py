@@ -38,17 +38,3 @@ def check(invocation: Invocation) -> None:
     if differences:
         raise Refusal("schema_differs", "The database is not as it should be.", reason="\n".join(differences))
     click.echo(f"the database is as it should be: {migrate.newest()}")
-
-
-@db.command
-@click.pass_obj
-def rewrap(invocation: Invocation) -> None:
-    """Wrap all data keys by the first master key; after it, older master keys can be taken off the list."""
-    # Needs the whole service, which the other commands of this file do not.
-    from app.main import open_service
-
-    async def run() -> int:
-        async with open_service(invocation.settings) as service:
-            return await service.platform.transact(lambda store: store.rewrap_data_keys())
-
-    click.echo(f"data keys wrapped anew: {asyncio.run(run())}")

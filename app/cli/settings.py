@@ -23,7 +23,7 @@ def settings(invocation: Invocation) -> None:
 
 
 def _shown(path: str, value: Any) -> str:
-    if path == "database.url" and isinstance(value, Secret):
+    if path in ("database.url", "redis.url") and isinstance(value, Secret):
         return _without_password(value.reveal())
     if isinstance(value, Secret):
         return "(secret)"
@@ -35,7 +35,7 @@ def _shown(path: str, value: Any) -> str:
 
 
 def _without_password(url: str) -> str:
-    """Show where the database is; user, password and parameters stay hidden."""
+    """Show where a database or Redis is; user, password and parameters stay hidden."""
     parts = urlsplit(url)
     user = "(secret)@" if "@" in parts.netloc else ""
     parameters = "?(secret)" if parts.query else ""

@@ -15,7 +15,10 @@ from app.protocol.refusal import Refusal
 from app.tenancy import Tenancy
 
 
-@get("/{tenant:str}/authorize", opt={"authorization_server_metadata": "authorization_endpoint"})
+@get(
+    "/{tenant:str}/authorize",
+    opt={"authorization_server_metadata": "authorization_endpoint", "counted_as": "pages"},
+)
 async def authorize(
     request: HttpRequest, tenancy: NamedDependency[Tenancy], browser_leg: NamedDependency[BrowserLeg]
 ) -> Response[Any]:
@@ -31,7 +34,12 @@ async def authorize(
     return _show(tenancy, opened, request_uri=request_uri, cookie=opened.new_cookie or cookie or "")
 
 
-@post("/{tenant:str}/authorize/answer", status_code=200, request_max_body_size=FORM_LIMIT)
+@post(
+    "/{tenant:str}/authorize/answer",
+    status_code=200,
+    opt={"counted_as": "pages"},
+    request_max_body_size=FORM_LIMIT,
+)
 async def answer(
     request: HttpRequest,
     tenancy: NamedDependency[Tenancy],

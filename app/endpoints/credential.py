@@ -43,7 +43,7 @@ class Claimed(Struct, frozen=True):
 @post(
     "/{tenant:str}/credential",
     status_code=200,
-    opt={"credential_issuer_metadata": "credential_endpoint"},
+    opt={"credential_issuer_metadata": "credential_endpoint", "counted_as": "credentials"},
     request_max_body_size=CREDENTIAL_REQUEST_LIMIT,
 )
 async def credential(

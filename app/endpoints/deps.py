@@ -11,8 +11,9 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, SkipValidation
 
 from app.endpoints.boundary import OWN_ORIGIN
+from app.endpoints.limits import count_address, count_client, count_session, count_tenant
 from app.endpoints.wire import HttpRequest, read_form, read_json_object
-from app.ports import RequestRecord
+from app.ports import RateLimits, RequestRecord
 from app.protocol.client_auth import AuthenticatedClient, authenticate, names_client, sent_client_id
 from app.protocol.dpop import DpopProof, judge_dpop_proof
 from app.protocol.nonce import NonceFamily
@@ -22,12 +23,17 @@ from app.protocol.token import VerifiedAccessToken, verify_access_token
 from app.tenancy import Tenancies, Tenancy
 
 Form = dict[str, str]
+Limits = NamedDependency[SkipValidation[RateLimits]]
 
 
 async def provide_tenancy(
-    request: HttpRequest, tenant: FromPath[str], tenancies: NamedDependency[SkipValidation[Tenancies]]
+    request: HttpRequest,
+    tenant: FromPath[str],
+    tenancies: NamedDependency[SkipValidation[Tenancies]],
+    rate_limits: Limits,
 ) -> Tenancy:
     """Open the tenant addressed by path or by origin. Raises one `Refusal("not_found")` for all others (M-22)."""
+    await count_address(request, rate_limits)
     if tenant == OWN_ORIGIN:
         found: Tenancy | None = request.scope["state"].get("tenancy_by_origin")
     else:
@@ -37,6 +43,7 @@ async def provide_tenancy(
     request.state.tenancy = found
     record: RequestRecord = request.scope["state"]["record"]
     record.tenant, record.endpoint = found.slug, request.scope["path_template"]
+    await count_tenant(request, found, rate_limits)
     return found
 
 
@@ -46,9 +53,15 @@ async def provide_form(request: HttpRequest, tenancy: NamedDependency[Tenancy]) 
 
 
 async def provide_client(
-    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form]
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form], rate_limits: Limits
 ) -> AuthenticatedClient:
     """Authenticate the client by the tenant's current revision. Raises `Refusal("invalid_client")`."""
+    client = await _authenticated_client(request, tenancy, form)
+    await count_client(request, tenancy, client.client_id, rate_limits)
+    return client
+
+
+async def _authenticated_client(request: HttpRequest, tenancy: Tenancy, form: Form) -> AuthenticatedClient:
     client_id = sent_client_id(form)
     request.scope["state"]["record"].client = client_id
     registered = await tenancy.read(lambda store: store.clients.by_id(client_id))
@@ -61,15 +74,21 @@ async def provide_client(
 
 
 async def provide_interactive_client(
-    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form]
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form], rate_limits: Limits
 ) -> AuthenticatedClient | None:
     """Authenticate the client of an interactive request; None for a follow-up that leaves it to its session.
 
     OpenID4VCI 1.1 §6.1.2 (IA-05, IA-14, IA-15): a client that names or authenticates itself is judged like any other.
     """
-    if "auth_session" in form and not names_client(form, authorization_header="authorization" in request.headers):
+    if "auth_session" not in form:
+        await count_address(request, rate_limits, kind="starts")
+        client = await _authenticated_client(request, tenancy, form)
+        await count_client(request, tenancy, client.client_id, rate_limits, kind="starts")
+        return client
+    await count_session(tenancy, form["auth_session"], rate_limits)
+    if not names_client(form, authorization_header="authorization" in request.headers):
         return None
-    return await provide_client(request, tenancy, form)
+    return await _authenticated_client(request, tenancy, form)
 
 
 async def provide_proof(
@@ -86,13 +105,16 @@ class PresentedToken(VerifiedAccessToken, frozen=True, kw_only=True):
     text: str
 
 
-async def provide_access_token(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> PresentedToken:
+async def provide_access_token(
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], rate_limits: Limits
+) -> PresentedToken:
     """Verify the access token of a request to the credential issuer (CR-02). Raises `Refusal`."""
     scheme, text = read_authorization(request.headers.get("authorization"))
     verified = verify_access_token(
         text, issuer=tenancy.issuer, keys=tenancy.keys.access_token_keys, now=tenancy.clock.now()
     )
     request.scope["state"]["record"].client = verified.client_id
+    await count_client(request, tenancy, verified.client_id, rate_limits)
     check_scheme(scheme, verified, dpop=tenancy.document.dpop)
     return PresentedToken(token_id=verified.token_id, client_id=verified.client_id, jkt=verified.jkt, text=text)
 

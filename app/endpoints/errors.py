@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException
 
 from app.endpoints.wire import json_answer
 from app.pages.render import error_page
-from app.ports import DatabaseUnavailable, RequestRecord
+from app.ports import DatabaseUnavailable, RequestRecord, TooManyRequests
 from app.protocol import dpop
 from app.protocol.nonce import NonceFamily
 from app.protocol.refusal import Refusal
@@ -29,6 +29,7 @@ _STATUS: Final = {
     "uri_too_long": 414,
     "unsupported_media_type": 415,
     "misdirected_request": 421,
+    "too_many_requests": 429,
     "headers_too_large": 431,
     "server_error": 500,
     "temporarily_unavailable": 503,
@@ -58,6 +59,7 @@ _TEXTS: Final = {
     "payload_too_large": "The request is too large.",
     "server_error": "Something went wrong here. The request id names it.",
     "temporarily_unavailable": "The service is busy. Please try again in a moment.",
+    "too_many_requests": "These are too many requests. Please try again in a moment.",
 }
 
 
@@ -103,6 +105,13 @@ def answer_unavailable(request: Request[Any, Any, Any], problem: DatabaseUnavail
     """Answer that it may go better in a while; nothing was changed."""
     answer = answer_refusal(request, Refusal("temporarily_unavailable", reason=f"database: {problem}"))
     answer.headers["Retry-After"] = "2"
+    return answer
+
+
+def answer_too_many(request: Request[Any, Any, Any], problem: TooManyRequests) -> Response[Any]:
+    """Answer that this was one request too many, and when to come back (RFC 6585 §4, PAR-13)."""
+    answer = answer_refusal(request, Refusal("too_many_requests", reason=f"limit: {problem}"))
+    answer.headers["Retry-After"] = str(problem.seconds)
     return answer
 
 
@@ -177,7 +186,9 @@ def nonce_header(tenancy: Tenancy, family: NonceFamily) -> dict[str, str]:
 
 
 def _error(code: str, text: str, status: int, headers: dict[str, str]) -> Response[bytes]:
-    body = {"error": code, "error_description": text} if text else {"error": code}
+    # RFC 9126 §2.3 has the status 429 and no word for it; RFC 6749 §4.1.2.1 has one for what goes better in a while.
+    error = "temporarily_unavailable" if code == "too_many_requests" else code
+    body = {"error": error, "error_description": text} if text else {"error": error}
     return json_answer(body, status_code=status, headers=headers)
 
 
@@ -185,5 +196,6 @@ EXCEPTION_HANDLERS: Final[dict[int | type[Exception], Any]] = {
     Refusal: answer_refusal,
     HTTPException: answer_http_exception,
     DatabaseUnavailable: answer_unavailable,
+    TooManyRequests: answer_too_many,
     Exception: answer_unforeseen,
 }

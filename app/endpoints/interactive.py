@@ -18,7 +18,7 @@ from app.tenancy import Tenancy
 @post(
     "/{tenant:str}/interactive",
     status_code=200,
-    opt={"authorization_server_metadata": "interactive_authorization_endpoint"},
+    opt={"authorization_server_metadata": "interactive_authorization_endpoint", "counted_as": "follow_ups"},
     dependencies={"client": Provide(provide_interactive_client)},
     request_max_body_size=INTERACTIVE_REQUEST_LIMIT,
 )

@@ -7,7 +7,7 @@ from app.endpoints.wire import public_answer
 from app.tenancy import Tenancy
 
 
-@get("/{tenant:str}/jwks.json", opt={"authorization_server_metadata": "jwks_uri"})
+@get("/{tenant:str}/jwks.json", opt={"authorization_server_metadata": "jwks_uri", "counted_as": "metadata"})
 async def jwks(tenancy: NamedDependency[Tenancy]) -> Response[bytes]:
     """Return the tenant's public keys (ASM-25, E-20)."""
     return public_answer({"keys": tenancy.keys.public_jwks})

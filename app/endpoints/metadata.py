@@ -22,7 +22,7 @@ def _paths(document: str) -> list[str]:
     return [f"/.well-known/{document}{_TENANT}", f"{_TENANT}/.well-known/{document}"]
 
 
-@get(_paths(AUTHORIZATION_SERVER))
+@get(_paths(AUTHORIZATION_SERVER), opt={"counted_as": "metadata"})
 async def authorization_server(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> Response[bytes]:
     """Return the authorization server metadata (RFC 8414 §3.2)."""
     return public_answer(
@@ -32,7 +32,7 @@ async def authorization_server(request: HttpRequest, tenancy: NamedDependency[Te
     )
 
 
-@get(_paths(CREDENTIAL_ISSUER))
+@get(_paths(CREDENTIAL_ISSUER), opt={"counted_as": "metadata"})
 async def credential_issuer(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> Response[bytes]:
     """Return the credential issuer metadata (OpenID4VCI §12.2.2)."""
     return public_answer(

@@ -11,7 +11,7 @@ from app.tenancy import Tenancy
 @post(
     "/{tenant:str}/nonce",
     status_code=200,
-    opt={"credential_issuer_metadata": "nonce_endpoint"},
+    opt={"credential_issuer_metadata": "nonce_endpoint", "counted_as": "nonces"},
     request_max_body_size=FORM_LIMIT,
 )
 async def c_nonce(tenancy: NamedDependency[Tenancy]) -> Response[bytes]:

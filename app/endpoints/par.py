@@ -16,7 +16,7 @@ from app.tenancy import Tenancy
 
 @post(
     "/{tenant:str}/par",
-    opt={"authorization_server_metadata": "pushed_authorization_request_endpoint"},
+    opt={"authorization_server_metadata": "pushed_authorization_request_endpoint", "counted_as": "starts"},
     request_max_body_size=FORM_LIMIT,
 )
 async def pushed_authorization_request(

@@ -46,7 +46,7 @@ class Exchanged(Struct, frozen=True):
 @post(
     "/{tenant:str}/token",
     status_code=200,
-    opt={"authorization_server_metadata": "token_endpoint"},
+    opt={"authorization_server_metadata": "token_endpoint", "counted_as": "tokens"},
     request_max_body_size=FORM_LIMIT,
 )
 async def token(

@@ -58,7 +58,7 @@ def fail_session(tenancy: Tenancy, store: TenantStore, session: Session, reason:
     failed = _ended(session, move(session.status, Event.REFUSED), step_index=session.step_index)
     if not store.sessions.advance(session, failed, now=tenancy.clock.now()):
         raise session_gone("somebody else was faster")
-    store.audit.append(tenancy.event("session_failed", session.session_id, reason=reason))
+    store.audit.append(tenancy.event("session_failed", session.session_id, reason=reason, dialect=session.dialect))
 
 
 def _ended(session: Session, status: Status, *, step_index: int) -> Session:
@@ -159,5 +159,5 @@ def _mint_code(
             expires_at=now + tenancy.document.lifetimes.authorization_code,
         )
     )
-    store.audit.append(tenancy.event("code_issued", session.session_id, code=code_id))
+    store.audit.append(tenancy.event("code_issued", session.session_id, code=code_id, dialect=session.dialect))
     return code

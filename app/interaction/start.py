@@ -127,6 +127,8 @@ async def _begin(tenancy: Tenancy, session: Session, request: AuthorizationReque
         spend_proof(store, proof)
         spend_issuer_state(tenancy, store, request.issuer_state)
         store.sessions.create(session)
-        store.audit.append(tenancy.event("session_begun", session.session_id, client=session.client_id))
+        store.audit.append(
+            tenancy.event("session_begun", session.session_id, client=session.client_id, dialect=session.dialect)
+        )
 
     await tenancy.write(begin)

@@ -1,4 +1,4 @@
-"""Moves a tenant to a new data key while the service serves, in small transactions."""
+"""Moves tenants to new data keys, and those to a new master key, in small transactions while the service serves."""
 
 from typing import Final
 
@@ -51,6 +51,15 @@ async def rotate_data_key(
     added = await platform.transact(add)
     resealed = await _reseal(database, tenant_id, tell, batch)
     return Rotation(added=added, resealed=resealed.done, broken=resealed.broken)
+
+
+async def rewrap_data_keys(platform: Platform, tell: Tell, *, batch: int = _BATCH) -> int:
+    """Wrap every data key by the first master key; return how many another one wrapped."""
+    total = 0
+    while done := await platform.transact(lambda store: store.rewrap_data_keys(limit=batch)):
+        total += done
+        tell(done)
+    return total
 
 
 async def _reseal(database: Database, tenant_id: str, tell: Tell, batch: int) -> Resealed:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from app.jobs import Tell
 from app.jobs.expire import delete, end_sessions, erase
-from app.ports import Clock, Log, Platform
+from app.ports import Clock, Log, Metrics, NoMetrics, Platform
 
 PERIOD: Final = 60
 """Seconds from one run of all jobs to the next."""
@@ -41,16 +41,22 @@ JOBS: Final[dict[str, Job]] = {
 
 
 @contextlib.asynccontextmanager
-async def running_jobs(platform: Platform, clock: Clock, log: Log) -> AsyncIterator[None]:
+async def running_jobs(
+    platform: Platform, clock: Clock, log: Log, metrics: Metrics | None = None
+) -> AsyncIterator[None]:
     """Run every job once a minute while the service serves; one that fails is logged and tried again."""
+    metrics = metrics or NoMetrics()
 
     async def forever() -> None:
         while True:
             for name, job in JOBS.items():
                 try:
-                    if count := await job.run(platform, clock, lambda _: None):
+                    count = await job.run(platform, clock, lambda _: None)
+                    metrics.job(name, count)
+                    if count:
                         log.info("job", job=name, count=count)
                 except Exception as problem:
+                    metrics.job(name, None)
                     log.warning("job failed", job=name, kind=type(problem).__name__)
             await asyncio.sleep(PERIOD)
 

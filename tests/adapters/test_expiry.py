@@ -155,6 +155,7 @@ async def test_a_batch_is_bounded(database: OpenedDatabase, step: Callable[..., 
     assert [await step(database, now=END + MARGIN, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
+@pytest.mark.rule("N-09")
 async def test_who_moves_a_session_at_the_boundary_brings_nothing_back(database: OpenedDatabase) -> None:
     """A request judged a second before the end, against the end: whichever comes first."""
     tenant = await database.make_tenant()
@@ -204,6 +205,7 @@ async def test_who_ends_a_session_while_its_time_is_being_called_has_ended_it(po
     await postgres_server.give_back(url)
 
 
+@pytest.mark.rule("N-09")
 async def test_a_code_is_exchanged_or_erased_at_the_boundary_and_keeps_nothing(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
     for number in range(20):

@@ -60,6 +60,7 @@ Work = Callable[[PlatformStore, str], None]
 
 
 @pytest.mark.postgres
+@pytest.mark.rule("N-12")
 @pytest.mark.parametrize(
     ("first", "stops_behind", "second"),
     [

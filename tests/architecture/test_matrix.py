@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 from app.main import build
+from app.ports import RequestKind
 from app.settings import Settings
 
 MATRIX = Path(__file__).parent / "matrix.txt"
@@ -46,6 +48,13 @@ def test_every_demand_is_a_known_check() -> None:
         for handler in getattr(route, "route_handlers", ()):
             if isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}:
                 assert set(handler.parsed_fn_signature.parameters) <= {*CHECKS, "request", "platform"}
+
+
+def test_every_request_to_a_tenant_is_counted() -> None:
+    for route in build(Settings()).routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if isinstance(handler, HTTPRouteHandler) and "tenancy" in handler.parsed_fn_signature.parameters:
+                assert handler.opt.get("counted_as") in get_args(RequestKind), handler
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,12 @@ def test_a_wrong_file_is_refused(file: Path, content: str, problem: str) -> None
         ),
         ("VESTIBULE_SERVER__PORT", "70000", "server.port: give a port from 0 to 65535"),
         ("VESTIBULE_SERVER__GRACEFUL_SHUTDOWN", "-1", "server.graceful_shutdown: give seconds, 0 or more"),
+        ("VESTIBULE_SERVER__WORKERS", "0", "server.workers: give a number of processes, 1 or more"),
+        (
+            "VESTIBULE_SERVER__WORKERS",
+            "2",
+            "server.workers: more than one process needs PostgreSQL; give database.url, or 1 worker",
+        ),
         ("VESTIBULE_SERVER__TLS_KEY", "/key", "server.tls_certificate and server.tls_key: give both or neither"),
         (
             "VESTIBULE_SERVER__TRUSTED_PROXIES",
@@ -128,6 +134,7 @@ def test_a_wrong_file_is_refused(file: Path, content: str, problem: str) -> None
             f"mysql://{CANARY}",
             "database.url: give sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE",
         ),
+        ("VESTIBULE_METRICS__PORT", "65536", "metrics.port: give a port from 0 to 65535"),
         ("VESTIBULE_DATABASE__URL", "", "environment VESTIBULE_DATABASE__URL: database.url: Expected text"),
     ],
 )
@@ -189,7 +196,8 @@ def test_bad_public_urls(url: str, word: str) -> None:
 @pytest.mark.rule("O-08")
 @pytest.mark.parametrize("path", [path for path, type_, _ in leaves() if "Secret" in str(type_)])
 def test_secrets_do_not_show(path: str, file: Path) -> None:
-    text = f"postgresql://user:{CANARY}@host/db" if path == "database.url" else CANARY
+    schemes = {"database.url": "postgresql", "redis.url": "rediss"}
+    text = f"{schemes[path]}://user:{CANARY}@host/1" if path in schemes else CANARY
     loaded = load_settings(None, {variable(path): text})
     assert CANARY not in repr(loaded) + str(loaded)
     assert CANARY in "".join(secret.reveal() for secret in _secrets(value_at(loaded.settings, path)))
@@ -208,6 +216,8 @@ def _secrets(value: Any) -> tuple[Secret, ...]:
         ({"VESTIBULE_DEMO": "true"}, "demo"),
         ({"VESTIBULE_SERVER__HOST": "0.0.0.0"}, "server.host"),  # noqa: S104  # the unsafe setting itself
         ({"VESTIBULE_SERVER__TRUSTED_PROXIES": "*"}, "server.trusted_proxies"),
+        ({"VESTIBULE_LIMITS__MODE": "off"}, "limits.mode"),
+        ({"VESTIBULE_METRICS__PORT": "9464", "VESTIBULE_METRICS__HOST": "0.0.0.0"}, "metrics.host"),  # noqa: S104  # so
         (
             {
                 "VESTIBULE_PUBLIC_URL": "https://issuer.example",

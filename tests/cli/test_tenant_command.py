@@ -118,7 +118,7 @@ def test_a_data_key_is_rotated(folder: Path) -> None:
     assert run(folder, "tenant", "apply", str(folder)).exit_code == 0
     shown = run(folder, "tenant", "show", "acme", "--json").stdout
     for number in (2, 3):
-        result = run(folder, "keys", "rotate-data", "acme")
+        result = run(folder, "keys", "rotate", "--purpose", "data", "acme")
         assert (result.exit_code, result.stderr) == (0, "")
         # The document and three private keys.
         assert result.stdout.splitlines() == [
@@ -127,8 +127,55 @@ def test_a_data_key_is_rotated(folder: Path) -> None:
             "nothing is left under an older data key",
         ]
     assert run(folder, "tenant", "show", "acme", "--json").stdout == shown
-    result = run(folder, "keys", "rotate-data", "other")
+    result = run(folder, "keys", "rotate", "--purpose", "data", "other")
     assert (result.exit_code, result.stdout) == (1, "")
+
+
+def keys_of(folder: Path, slug: str) -> list[tuple[str, str, str]]:
+    """Return identifier, purpose and last word of every key that is listed."""
+    lines = run(folder, "keys", "list", slug).stdout.splitlines()
+    return [(words[0], words[1], words[-1]) for words in map(str.split, lines)]
+
+
+def test_signing_keys_are_rotated_and_retired(folder: Path) -> None:
+    (folder / "acme.yaml").write_text(SMALL)
+    assert run(folder, "tenant", "apply", str(folder)).exit_code == 0
+    old = {purpose: identifier for identifier, purpose, state in keys_of(folder, "acme") if state == "use"}
+    assert old.keys() == {"access_token", "credential", "development_ca", "data", "master"}
+    assert run(folder, "keys", "retire", "acme", old["access_token"], "--yes").exit_code == 1
+
+    result = run(folder, "keys", "rotate", "acme", "--purpose", "access-token")
+    assert result.stdout.startswith("acme: access tokens are signed with ")
+    result = run(folder, "keys", "rotate", "acme", "--purpose", "credential")
+    assert "apply the tenants again that trust acme" in result.stdout
+    new = {purpose: identifier for identifier, purpose, state in keys_of(folder, "acme") if state == "use"}
+    assert {purpose for purpose in new if new[purpose] != old[purpose]} == {
+        "access_token",
+        "credential",
+        "development_ca",
+    }
+    for purpose in ("access_token", "credential", "development_ca"):
+        assert (old[purpose], purpose, "active") in keys_of(folder, "acme")
+        assert run(folder, "keys", "retire", "acme", old[purpose], stdin="n\n").exit_code == 1
+        result = run(folder, "keys", "retire", "acme", old[purpose], "--yes")
+        assert (result.exit_code, result.stdout) == (0, f"acme: {purpose} key {old[purpose]} is retired\n")
+        assert (old[purpose], purpose, "active") not in keys_of(folder, "acme")
+    result = run(folder, "keys", "retire", "acme", old["credential"], "--yes")
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+def test_data_keys_are_wrapped_by_a_new_master_key(folder: Path) -> None:
+    (folder / "acme.yaml").write_text(SMALL)
+    assert run(folder, "tenant", "apply", str(folder)).exit_code == 0
+    file = folder.parent / "var" / "master.key"
+    file.write_text("A" * 43 + "\n" + file.read_text())
+    first, second = [identifier for identifier, purpose, _ in keys_of(folder, "acme") if purpose == "master"]
+    assert f"wrapped by {second}" in run(folder, "keys", "list", "acme").stdout
+    assert [run(folder, "keys", "rewrap").stdout for _ in range(2)] == [
+        "data keys wrapped anew: 1\n",
+        "data keys wrapped anew: 0\n",
+    ]
+    assert f"wrapped by {first}" in run(folder, "keys", "list", "acme").stdout
 
 
 def test_another_master_key_is_told_and_changes_nothing(folder: Path) -> None:
@@ -136,7 +183,7 @@ def test_another_master_key_is_told_and_changes_nothing(folder: Path) -> None:
     assert run(folder, "tenant", "apply", str(folder)).exit_code == 0
     made = folder.parent / "var" / "master.key"
     kept = made.rename(folder.parent / "kept.key")
-    for arguments in (["tenant", "show", "acme"], ["keys", "list", "acme"], ["db", "rewrap"]):
+    for arguments in (["tenant", "show", "acme"], ["keys", "list", "acme"], ["keys", "rewrap"]):
         result = run(folder, *arguments)
         assert (result.exit_code, result.stdout) == (1, "")
         assert "The database needs master key" in result.stderr

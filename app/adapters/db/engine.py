@@ -93,7 +93,8 @@ def telling_what_passes() -> Iterator[None]:
     except DBAPIError as problem:
         state = str(getattr(problem.orig, "sqlstate", ""))
         code = getattr(problem.orig, "sqlite_errorcode", 0) & 0xFF  # without the extension
-        if state.startswith(_PASSING_STATES) or code in _PASSING_CODES:
+        # A connection that broke while it lay in the pool has no SQLSTATE.
+        if state.startswith(_PASSING_STATES) or code in _PASSING_CODES or problem.connection_invalidated:
             raise DatabaseUnavailable(f"{state or code}") from problem
         raise
 

@@ -13,7 +13,7 @@ from app.adapters.db.tables import metadata, tenants
 from app.adapters.db.vaults import Vaults
 from app.ports import DatabaseUnavailable, Entropy
 from app.protocol.refusal import Refusal
-from app.records import TenantHead
+from app.records import DataKeyHead, TenantHead
 from app.storage import PlatformStore
 
 T = TypeVar("T")
@@ -114,9 +114,17 @@ class SqlPlatformStore:
         """Give a tenant its next data key and return its number. Raises `Refusal` where the tenant is gone."""
         return self._vaults.add_data_key(self._connection, tenant_id, now=now)
 
-    def rewrap_data_keys(self) -> int:
-        """Wrap by the first master key what another wraps; return how many data keys."""
-        return self._vaults.rewrap(self._connection)
+    def rewrap_data_keys(self, *, limit: int) -> int:
+        """Wrap by the first master key up to `limit` data keys that another wraps; return how many."""
+        return self._vaults.rewrap(self._connection, limit=limit)
+
+    def data_keys(self, tenant_id: str) -> list[DataKeyHead]:
+        """Return a tenant's data keys, oldest first; the last one seals."""
+        return self._vaults.data_keys(self._connection, tenant_id)
+
+    def master_keys(self) -> list[str]:
+        """Return the identifiers of the master keys that were given; the first wraps."""
+        return self._vaults.master_key_ids
 
     def tenant(self, tenant_id: str) -> SqlTenantStore:
         """Return the repositories of one tenant in this transaction."""

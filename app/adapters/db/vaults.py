@@ -8,9 +8,10 @@ from app.adapters.db.tables import data_keys, tenants
 from app.adapters.vault import KEY_LENGTH, DataKeys, MasterKeys, TenantVault, WrappedKey
 from app.ports import Entropy
 from app.protocol.refusal import Refusal
+from app.records import DataKeyHead
 
 _OF_TENANT: Final = (
-    select(data_keys.c.key_number, data_keys.c.master_key_id, data_keys.c.wrapped)
+    select(data_keys.c.key_number, data_keys.c.master_key_id, data_keys.c.wrapped, data_keys.c.created_at)
     .where(data_keys.c.tenant_id == bindparam("of_tenant"))
     .order_by(data_keys.c.key_number)
 )
@@ -21,7 +22,12 @@ _KEYS_CHANGED: Final = (
     .values(keys_version=tenants.c.keys_version + 1)
 )
 _WRAPPED_BY: Final = select(data_keys.c.master_key_id).distinct().order_by(data_keys.c.master_key_id)
-_WRAPPED_BY_ANOTHER: Final = select(data_keys).where(data_keys.c.master_key_id != bindparam("first"))
+_WRAPPED_BY_ANOTHER: Final = (
+    select(data_keys)
+    .where(data_keys.c.master_key_id != bindparam("first"))
+    .order_by(data_keys.c.tenant_id, data_keys.c.key_number)
+    .limit(bindparam("at_most"))
+)
 _REWRAP: Final = (
     update(data_keys)
     .where(data_keys.c.tenant_id == bindparam("of_tenant"), data_keys.c.key_number == bindparam("of_number"))
@@ -81,9 +87,25 @@ class Vaults:
                 reason=f"The database needs master key {', '.join(missing)}; given: {', '.join(given)}. Put it back.",
             )
 
-    def rewrap(self, connection: Connection) -> int:
-        """Wrap by the first master key what another wraps; return how many data keys. The data keys stay the same."""
-        rows = connection.execute(_WRAPPED_BY_ANOTHER, {"first": self._master_keys.first}).all()
+    @property
+    def master_key_ids(self) -> list[str]:
+        """The identifiers of the master keys; the first wraps."""
+        return self._master_keys.identifiers
+
+    def data_keys(self, connection: Connection, tenant_id: str) -> list[DataKeyHead]:
+        """Return what can be told about a tenant's data keys, oldest first."""
+        return [
+            DataKeyHead(number=row.key_number, master_key_id=row.master_key_id, created_at=row.created_at)
+            for row in connection.execute(_OF_TENANT, {"of_tenant": tenant_id})
+        ]
+
+    def rewrap(self, connection: Connection, *, limit: int) -> int:
+        """Wrap by the first master key up to `limit` data keys that another wraps; return how many.
+
+        The data keys stay the same.
+        """
+        found = {"first": self._master_keys.first, "at_most": limit}
+        rows = connection.execute(_WRAPPED_BY_ANOTHER, found).all()
         for row in rows:
             old = WrappedKey(row.key_number, row.master_key_id, row.wrapped)
             new = self._master_keys.wrap(row.tenant_id, old.number, self._master_keys.unwrap(row.tenant_id, old))
