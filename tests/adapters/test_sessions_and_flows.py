@@ -1,12 +1,15 @@
 """Sessions and browser flows, on both databases."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, delete, select, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import AddConstraint, DropConstraint
 
 from app.adapters.db.tables import sessions
 from app.adapters.vault import SealBroken
@@ -122,17 +125,31 @@ async def test_evidence_taken_from_a_running_session_is_noticed(database: Opened
     take = update(sessions).values(completed_steps=None, presentation_data=None, step_index=2)
     with pytest.raises(IntegrityError):
         await database.sql(lambda connection: connection.execute(take))
-    await database.sql(without_checks_on_sessions)
-    await database.sql(lambda connection: connection.execute(take))
-    with pytest.raises(SealBroken):
-        await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
+    async with unchecked_sessions(database):
+        await database.sql(lambda connection: connection.execute(take))
+        with pytest.raises(SealBroken):
+            await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
 
 
-def without_checks_on_sessions(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        connection.execute(text("PRAGMA ignore_check_constraints = ON"))
-    else:
-        connection.execute(text("ALTER TABLE sessions DROP CONSTRAINT ck_sessions_erased_when_ended"))
+@contextlib.asynccontextmanager
+async def unchecked_sessions(database: OpenedDatabase) -> AsyncIterator[None]:
+    """Let the database take what it would refuse; afterwards its schema is what it was, for the tests to come."""
+    check = next(each for each in sessions.constraints if str(each.name).endswith("erased_when_ended"))
+
+    def drop(connection: Connection) -> None:
+        sqlite = text("PRAGMA ignore_check_constraints = ON")
+        connection.execute(sqlite if connection.dialect.name == "sqlite" else DropConstraint(check))
+
+    def restore(connection: Connection) -> None:
+        connection.execute(delete(sessions))
+        sqlite = text("PRAGMA ignore_check_constraints = OFF")
+        connection.execute(sqlite if connection.dialect.name == "sqlite" else AddConstraint(check))
+
+    await database.sql(drop)
+    try:
+        yield
+    finally:
+        await database.sql(restore)
 
 
 NOT_AS_STORED = {

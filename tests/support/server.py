@@ -173,7 +173,10 @@ def serving_process(settings: Settings, *, port: int, workers: int = 1) -> Itera
         "VESTIBULE_SERVER__PORT": str(port),
         "VESTIBULE_DATABASE__URL": settings.database_url,
         "VESTIBULE_SECRETS__MASTER_KEYS": MASTER_KEY,
-        "VESTIBULE_LIMITS__MODE": settings.limits.mode,
+        **{
+            f"VESTIBULE_LIMITS__{name.upper()}": str(value)
+            for name, value in msgspec.structs.asdict(settings.limits).items()
+        },
         "VESTIBULE_DATA_DIRECTORY": str(settings.data_directory),
     }
     if settings.metrics.port is not None:
