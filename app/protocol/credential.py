@@ -77,7 +77,7 @@ class Grantable(Protocol):
     @property
     def configuration_id(self) -> str: ...  # noqa: D102  named by the specification
     @property
-    def credential_identifier(self) -> str | None: ...  # noqa: D102
+    def credential_identifier(self) -> str | None: ...  # noqa: D102  as above
 
 
 G = TypeVar("G", bound=Grantable)

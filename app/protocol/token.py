@@ -44,17 +44,17 @@ class IssuedCode(Protocol):
     @property
     def client_id(self) -> str: ...  # noqa: D102  named by the specification
     @property
-    def redirect_uri(self) -> str | None: ...  # noqa: D102
+    def redirect_uri(self) -> str | None: ...  # noqa: D102  as above
     @property
-    def delivered(self) -> Literal["redirect", "json"]: ...  # noqa: D102
+    def delivered(self) -> Literal["redirect", "json"]: ...  # noqa: D102  as above
     @property
-    def code_challenge(self) -> str | None: ...  # noqa: D102
+    def code_challenge(self) -> str | None: ...  # noqa: D102  as above
     @property
-    def dpop_jkt(self) -> str | None: ...  # noqa: D102
+    def dpop_jkt(self) -> str | None: ...  # noqa: D102  as above
     @property
-    def expires_at(self) -> int: ...  # noqa: D102
+    def expires_at(self) -> int: ...  # noqa: D102  as above
     @property
-    def used_at(self) -> int | None: ...  # noqa: D102
+    def used_at(self) -> int | None: ...  # noqa: D102  as above
 
 
 def check_grant_type(form: Mapping[str, str]) -> None:

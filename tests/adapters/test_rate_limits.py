@@ -121,8 +121,8 @@ async def test_every_setting_limits_what_its_name_says(setting: str) -> None:
     for _ in range(2):
         await limits.count(kind, by, "tenant", "one")  # type: ignore[arg-type]  # both were looked up above
     with pytest.raises(TooManyRequests, match=f"^{kind} per {by}$"):
-        await limits.count(kind, by, "tenant", "one")  # type: ignore[arg-type]
-    await limits.count(kind, by, "tenant", "another")  # type: ignore[arg-type]
+        await limits.count(kind, by, "tenant", "one")  # type: ignore[arg-type]  # any of the kinds
+    await limits.count(kind, by, "tenant", "another")  # type: ignore[arg-type]  # any of the kinds
 
 
 async def test_switched_off_nothing_is_refused() -> None:

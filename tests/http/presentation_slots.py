@@ -119,4 +119,4 @@ def rewind(server: RunningServer, row: dict[str, Any]) -> None:
     """Put the row of a session back."""
     assignments = ", ".join(f"{name} = :{name}" for name in row)
     with closing(_connection(server)) as connection, connection:
-        connection.execute(f"UPDATE sessions SET {assignments} WHERE session_id = :session_id", row)  # noqa: S608
+        connection.execute(f"UPDATE sessions SET {assignments} WHERE session_id = :session_id", row)  # noqa: S608  columns of the table
