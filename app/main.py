@@ -31,12 +31,13 @@ from app.endpoints import authorize, credential, health, interactive, jwks, meta
 from app.endpoints.boundary import Boundary
 from app.endpoints.deps import DEPENDENCIES, RESOURCE_DEPENDENCIES
 from app.endpoints.errors import EXCEPTION_HANDLERS
+from app.endpoints.serving import Wired
 from app.formats.sd_jwt_vc_verification import verify_presentation
 from app.interaction.browser import BrowserLeg
 from app.interaction.follow_up import FollowUps
 from app.interaction.presented import PresentationVerifiers
 from app.jobs.schedule import running_jobs
-from app.ports import Clock, Database, Entropy, KeyMaker, Metrics, Passwords, Platform
+from app.ports import Clock, Database, Entropy, KeyMaker, Metrics, Passwords, Platform, RateLimits
 from app.settings import Settings
 from app.steps import WebSteps
 from app.steps.confirm import Confirm
@@ -103,20 +104,19 @@ def build(
     passwords: Passwords | None = None,
 ) -> Litestar:
     """Return the service as an application; its database is opened when it starts. Overrides are for tests."""
-    opened: list[Service] = []
-    follow_ups = FollowUps(_PRESENTATION_VERIFIERS)
+    serving: list[Wired] = []
     rate_limits = make_rate_limits(settings, clock or SystemClock())
     metrics = open_metrics(settings)
 
-    def service() -> Service:
-        return opened[-1]
+    def wired() -> Wired:
+        return serving[-1]
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with open_service(
             settings, clock=clock, entropy=entropy, passwords=passwords, metrics=metrics
         ) as opening:
-            opened.append(opening)
+            serving.append(_wire(opening, rate_limits))
             await _name_unsafe_choices(opening)
             async with running_jobs(opening.platform, opening.clock, structlog.get_logger("jobs"), metrics):
                 yield
@@ -126,13 +126,7 @@ def build(
             *_wallet_facing(),
             Router("/", route_handlers=[health.healthz, health.readyz, static.styles, static.icon]),
         ],
-        dependencies={
-            "tenancies": Provide(lambda: service().tenancies, sync_to_thread=False),
-            "platform": Provide(lambda: service().platform, sync_to_thread=False),
-            "rate_limits": Provide(lambda: rate_limits, sync_to_thread=False),
-            "follow_ups": Provide(lambda: follow_ups, sync_to_thread=False),
-            "browser_leg": Provide(lambda: BrowserLeg(_web_steps(service())), sync_to_thread=False),
-        },
+        dependencies={"serving": Provide(wired, sync_to_thread=False)},
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[lifespan],
         on_shutdown=[rate_limits.close],
@@ -142,10 +136,21 @@ def build(
     )
     app.state.wired_endpoints = metadata.wired_endpoints(app)
     # Around the router, not behind it: the framework's own middleware runs after routing and never sees a 404.
-    boundary = Boundary(app.asgi_handler, public_url=settings.public_url, tenancies=lambda: service().tenancies)
+    boundary = Boundary(app.asgi_handler, public_url=settings.public_url, tenancies=lambda: wired().tenancies)
     log = RequestLog(boundary, clock or SystemClock(), entropy or SystemEntropy(), metrics)
     app.asgi_handler = cast("ASGIApp", log)
     return app
+
+
+def _wire(service: Service, rate_limits: RateLimits) -> Wired:
+    web_steps: WebSteps = {LoginStep: Login(service.passwords, demo=service.settings.demo), ConfirmStep: Confirm()}
+    return Wired(
+        tenancies=service.tenancies,
+        platform=service.platform,
+        rate_limits=rate_limits,
+        follow_ups=FollowUps(_PRESENTATION_VERIFIERS),
+        browser_leg=BrowserLeg(web_steps),
+    )
 
 
 async def _name_unsafe_choices(service: Service) -> None:
@@ -186,8 +191,3 @@ def _wallet_facing() -> list[Router]:
 
 _PRESENTATION_VERIFIERS: Final[PresentationVerifiers] = {"dc+sd-jwt": verify_presentation}
 """The registry of credential formats that can be presented."""
-
-
-def _web_steps(service: Service) -> WebSteps:
-    """Return the registry of web step types."""
-    return {LoginStep: Login(service.passwords, demo=service.settings.demo), ConfirmStep: Confirm()}

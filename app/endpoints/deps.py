@@ -8,42 +8,37 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, SkipValidation
+from litestar.params import FromPath
 
 from app.endpoints.boundary import OWN_ORIGIN
 from app.endpoints.limits import count_address, count_client, count_session, count_tenant
+from app.endpoints.serving import Serving
 from app.endpoints.wire import HttpRequest, read_form, read_json_object
-from app.ports import RateLimits, RequestRecord
+from app.ports import RequestRecord
 from app.protocol.client_auth import AuthenticatedClient, authenticate, names_client, sent_client_id
 from app.protocol.dpop import DpopProof, judge_dpop_proof
 from app.protocol.nonce import NonceFamily
 from app.protocol.refusal import Refusal
 from app.protocol.resource import check_key, check_scheme, read_authorization
 from app.protocol.token import VerifiedAccessToken, verify_access_token
-from app.tenancy import Tenancies, Tenancy
+from app.tenancy import Tenancy
 
 Form = dict[str, str]
-Limits = NamedDependency[SkipValidation[RateLimits]]
 
 
-async def provide_tenancy(
-    request: HttpRequest,
-    tenant: FromPath[str],
-    tenancies: NamedDependency[SkipValidation[Tenancies]],
-    rate_limits: Limits,
-) -> Tenancy:
+async def provide_tenancy(request: HttpRequest, tenant: FromPath[str], serving: Serving) -> Tenancy:
     """Open the tenant addressed by path or by origin. Raises one `Refusal("not_found")` for all others (M-22)."""
-    await count_address(request, rate_limits)
+    await count_address(request, serving.rate_limits)
     if tenant == OWN_ORIGIN:
         found: Tenancy | None = request.scope["state"].get("tenancy_by_origin")
     else:
-        found = await tenancies.by_slug(tenant)
+        found = await serving.tenancies.by_slug(tenant)
     if found is None:
         raise Refusal("not_found")
     request.state.tenancy = found
     record: RequestRecord = request.scope["state"]["record"]
     record.tenant, record.endpoint = found.slug, request.scope["path_template"]
-    await count_tenant(request, found, rate_limits)
+    await count_tenant(request, found, serving.rate_limits)
     return found
 
 
@@ -53,11 +48,11 @@ async def provide_form(request: HttpRequest, tenancy: NamedDependency[Tenancy]) 
 
 
 async def provide_client(
-    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form], rate_limits: Limits
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form], serving: Serving
 ) -> AuthenticatedClient:
     """Authenticate the client by the tenant's current revision. Raises `Refusal("invalid_client")`."""
     client = await _authenticated_client(request, tenancy, form)
-    await count_client(request, tenancy, client.client_id, rate_limits)
+    await count_client(request, tenancy, client.client_id, serving.rate_limits)
     return client
 
 
@@ -74,18 +69,18 @@ async def _authenticated_client(request: HttpRequest, tenancy: Tenancy, form: Fo
 
 
 async def provide_interactive_client(
-    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form], rate_limits: Limits
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form], serving: Serving
 ) -> AuthenticatedClient | None:
     """Authenticate the client of an interactive request; None for a follow-up that leaves it to its session.
 
     OpenID4VCI 1.1 §6.1.2 (IA-05, IA-14, IA-15): a client that names or authenticates itself is judged like any other.
     """
     if "auth_session" not in form:
-        await count_address(request, rate_limits, kind="starts")
+        await count_address(request, serving.rate_limits, kind="starts")
         client = await _authenticated_client(request, tenancy, form)
-        await count_client(request, tenancy, client.client_id, rate_limits, kind="starts")
+        await count_client(request, tenancy, client.client_id, serving.rate_limits, kind="starts")
         return client
-    await count_session(tenancy, form["auth_session"], rate_limits)
+    await count_session(tenancy, form["auth_session"], serving.rate_limits)
     if not names_client(form, authorization_header="authorization" in request.headers):
         return None
     return await _authenticated_client(request, tenancy, form)
@@ -106,7 +101,7 @@ class PresentedToken(VerifiedAccessToken, frozen=True, kw_only=True):
 
 
 async def provide_access_token(
-    request: HttpRequest, tenancy: NamedDependency[Tenancy], rate_limits: Limits
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], serving: Serving
 ) -> PresentedToken:
     """Verify the access token of a request to the credential issuer (CR-02). Raises `Refusal`."""
     scheme, text = read_authorization(request.headers.get("authorization"))
@@ -114,7 +109,7 @@ async def provide_access_token(
         text, issuer=tenancy.issuer, keys=tenancy.keys.access_token_keys, now=tenancy.clock.now()
     )
     request.scope["state"]["record"].client = verified.client_id
-    await count_client(request, tenancy, verified.client_id, rate_limits)
+    await count_client(request, tenancy, verified.client_id, serving.rate_limits)
     check_scheme(scheme, verified, dpop=tenancy.document.dpop)
     return PresentedToken(token_id=verified.token_id, client_id=verified.client_id, jkt=verified.jkt, text=text)
 

@@ -1,11 +1,9 @@
 """Whether the process lives, and whether it can serve. Nothing else is told (O-18)."""
 
 from litestar import Response, get
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
+from app.endpoints.serving import Serving
 from app.endpoints.wire import json_answer
-from app.ports import Platform
 
 
 @get("/healthz")
@@ -15,8 +13,8 @@ async def healthz() -> Response[bytes]:
 
 
 @get("/readyz")
-async def readyz(platform: NamedDependency[SkipValidation[Platform]]) -> Response[bytes]:
+async def readyz(serving: Serving) -> Response[bytes]:
     """Answer 200 where the database answers, else 503."""
-    if await platform.is_reachable():
+    if await serving.platform.is_reachable():
         return json_answer({"status": "ok"})
     return json_answer({"status": "unavailable"}, status_code=503, headers={"Retry-After": "5"})

@@ -19,7 +19,7 @@ from app.settings import Settings
 
 MATRIX = Path(__file__).parent / "matrix.txt"
 ROOT = Path(__file__).parents[2]
-CHECKS = ("tenancy", "form", "client", "proof", "access_token", "json_object", "browser_leg", "follow_ups")
+CHECKS = ("tenancy", "form", "client", "proof", "access_token", "json_object")
 """What a handler can demand, in the order of the chain; everything else it names is no check."""
 
 
@@ -47,7 +47,7 @@ def test_every_demand_is_a_known_check() -> None:
     for route in build(Settings()).routes:
         for handler in getattr(route, "route_handlers", ()):
             if isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}:
-                assert set(handler.parsed_fn_signature.parameters) <= {*CHECKS, "request", "platform"}
+                assert set(handler.parsed_fn_signature.parameters) <= {*CHECKS, "request", "serving"}
 
 
 def test_every_request_to_a_tenant_is_counted() -> None:
