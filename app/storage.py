@@ -7,7 +7,7 @@ because a transaction is one function run whole (`app.ports.Database`).
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from app.document.model import Client, TenantDocument
+from app.document.model import TenantDocument
 from app.records import (
     AccessToken,
     AuditEvent,
@@ -188,18 +188,6 @@ class Users(Protocol):
         ...
 
 
-class Clients(Protocol):
-    """Registered wallets."""
-
-    def by_id(self, client_id: str) -> Client | None:
-        """Return a registered client, inactive ones included."""
-        ...
-
-    def replace_all(self, clients: list[Client]) -> None:
-        """Make these the tenant's registered clients."""
-        ...
-
-
 class SigningKeys(Protocol):
     """The tenant's private keys."""
 
@@ -292,11 +280,6 @@ class TenantStore(Protocol):
     @property
     def users(self) -> Users:
         """People."""
-        ...
-
-    @property
-    def clients(self) -> Clients:
-        """Registered wallets."""
         ...
 
     @property

@@ -4,6 +4,8 @@ The structs say what is structurally possible; `app.document_rules` says what is
 seconds. Unknown members are refused.
 """
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -89,13 +91,18 @@ class Client(Part, frozen=True):
     active: bool = True
 
 
-class Clients(Part, frozen=True):
+class Clients(Part, frozen=True, dict=True):
     """The wallets of a tenant."""
 
     registered: list[Client] = msgspec.field(default_factory=list)
     unknown_public: UnknownPublicClients | None = None
     allow_private_use_schemes: bool = False
     """Accept private-use redirect schemes (RFC 8252 §7.1); named in the start-up log."""
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Client]:
+        """The registered wallets by `client_id`, inactive ones included."""
+        return {client.client_id: client for client in self.registered}
 
 
 class FromUser(Part, frozen=True, tag_field="from", tag="user"):

@@ -144,7 +144,7 @@ def _live_grant(tenancy: Tenancy, store: TenantStore, access_token: VerifiedAcce
     if grant.user_id is not None and (user is None or not user.active):
         raise Refusal("invalid_token", "The access token is not valid here.", reason="user inactive")
     try:
-        recognize(grant.client_id, registered=store.clients.by_id(grant.client_id), clients=tenancy.document.clients)
+        recognize(grant.client_id, tenancy.document.clients)
     except Refusal as refusal:
         raise Refusal("invalid_token", "The access token is not valid here.", reason=refusal.reason) from None
     return grant

@@ -51,21 +51,14 @@ async def provide_client(
     request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form], serving: Serving
 ) -> AuthenticatedClient:
     """Authenticate the client by the tenant's current revision. Raises `Refusal("invalid_client")`."""
-    client = await _authenticated_client(request, tenancy, form)
+    client = _authenticated_client(request, tenancy, form)
     await count_client(request, tenancy, client.client_id, serving.rate_limits)
     return client
 
 
-async def _authenticated_client(request: HttpRequest, tenancy: Tenancy, form: Form) -> AuthenticatedClient:
-    client_id = sent_client_id(form)
-    request.scope["state"]["record"].client = client_id
-    registered = await tenancy.read(lambda store: store.clients.by_id(client_id))
-    return authenticate(
-        form,
-        authorization_header="authorization" in request.headers,
-        registered=registered,
-        clients=tenancy.document.clients,
-    )
+def _authenticated_client(request: HttpRequest, tenancy: Tenancy, form: Form) -> AuthenticatedClient:
+    request.scope["state"]["record"].client = sent_client_id(form)
+    return authenticate(form, authorization_header="authorization" in request.headers, clients=tenancy.document.clients)
 
 
 async def provide_interactive_client(
@@ -77,13 +70,13 @@ async def provide_interactive_client(
     """
     if "auth_session" not in form:
         await count_address(request, serving.rate_limits, kind="starts")
-        client = await _authenticated_client(request, tenancy, form)
+        client = _authenticated_client(request, tenancy, form)
         await count_client(request, tenancy, client.client_id, serving.rate_limits, kind="starts")
         return client
     await count_session(tenancy, form["auth_session"], serving.rate_limits)
     if not names_client(form, authorization_header="authorization" in request.headers):
         return None
-    return await _authenticated_client(request, tenancy, form)
+    return _authenticated_client(request, tenancy, form)
 
 
 async def provide_proof(

@@ -106,7 +106,7 @@ class BrowserLeg:
         # RFC 9126 §2.2 (PAR-07, C-04): bound to the client that began the session.
         if session.client_id != client_id:
             raise session_gone("request_uri of another client")
-        current_client(tenancy, store, session)
+        current_client(tenancy, session)
         flow = store.browser_flows.by_cookie(digest(cookie)) if cookie is not None else None
         if flow is not None and _is_in_leg(session, flow):
             return session, flow
@@ -176,7 +176,7 @@ class BrowserLeg:
 
     async def _refuse(self, tenancy: Tenancy, session: Session) -> Finished:
         def fail(store: TenantStore) -> None:
-            current_client(tenancy, store, session)
+            current_client(tenancy, session)
             fail_session(tenancy, store, session, "refused by the person")
 
         await tenancy.write(fail)
@@ -196,7 +196,7 @@ class BrowserLeg:
 
         def finish(store: TenantStore) -> Finished:
             session = session_of_request_uri(tenancy, store, handle)
-            current_client(tenancy, store, session)
+            current_client(tenancy, session)
             handler.record(outcome, store)
             evidence = session.completed_steps.joined(user_id, results)
             if session.plan.web_leg_end(session.step_index) < len(session.plan.steps):

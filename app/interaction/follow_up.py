@@ -99,7 +99,7 @@ def _check_sender(tenancy: Tenancy, store: TenantStore, sent: Sent, session: Ses
     """Refuse whoever is not the wallet that began the session; nothing changes for the one that is (B-03, IA-06)."""
     if session.dialect != iae.NAME or (sent.client is not None and sent.client.client_id != session.client_id):
         raise session_gone("another client's, or of another dialect")
-    current_client(tenancy, store, session)
+    current_client(tenancy, session)
     if session.dpop_jkt is not None:
         # RFC 9449 §10.1 (D3-13, IA-46): the key of the start, all the way.
         if sent.proof is None:

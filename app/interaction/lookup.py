@@ -49,11 +49,10 @@ def _check_running(tenancy: Tenancy, session: Session) -> None:
         raise session_gone(f"session {session.status}")
 
 
-def current_client(tenancy: Tenancy, store: TenantStore, session: Session) -> KnownClient:
+def current_client(tenancy: Tenancy, session: Session) -> KnownClient:
     """Judge the client by the current revision (PAR-17); redirecting is unsafe where it no longer holds."""
-    registered = store.clients.by_id(session.client_id)
     try:
-        client = recognize(session.client_id, registered=registered, clients=tenancy.document.clients)
+        client = recognize(session.client_id, tenancy.document.clients)
         if session.redirect_uri is not None:
             check_redirect_uri(session.redirect_uri, client, document=tenancy.document)
     except Refusal as refusal:

@@ -18,7 +18,7 @@ from app.tenancy import Tenancy
 
 def page_view(tenancy: Tenancy, store: TenantStore, session: Session, flow: BrowserFlow) -> View:
     """Return what a browser at a web step is shown; values only where the step says so, to who signed in in it."""
-    client = current_client(tenancy, store, session)
+    client = current_client(tenancy, session)
     step = session.plan.steps[flow.step_index]
     reveal = isinstance(step, ConfirmStep) and step.show_values and flow.user_id is not None
     user = store.users.by_id(flow.user_id) if reveal and flow.user_id is not None else None

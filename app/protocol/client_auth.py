@@ -7,7 +7,7 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from app.document.model import Client, Clients
+from app.document.model import Clients
 from app.protocol.refusal import Refusal
 
 AUTH_METHODS: Final = ("none",)
@@ -45,13 +45,11 @@ def names_client(form: Mapping[str, str], *, authorization_header: bool) -> bool
     return authorization_header or bool({"client_id", "client_secret", *_ASSERTION_FIELDS} & form.keys())
 
 
-def authenticate(
-    form: Mapping[str, str], *, authorization_header: bool, registered: Client | None, clients: Clients
-) -> AuthenticatedClient:
+def authenticate(form: Mapping[str, str], *, authorization_header: bool, clients: Clients) -> AuthenticatedClient:
     """Authenticate the client of a form request by the method `none`.
 
-    `registered` is the tenant's client of that `client_id`. Raises `Refusal("invalid_client")`, uniformly for
-    unknown, inactive and wrongly authenticated clients, or `invalid_request` for several authentications at once.
+    Raises `Refusal("invalid_client")`, uniformly for unknown, inactive and wrongly authenticated clients, or
+    `invalid_request` for several authentications at once.
     """
     used = [authorization_header, "client_secret" in form, bool(_ASSERTION_FIELDS & form.keys())]
     # RFC 6749 §5.2 (TOK-04, C-21)
@@ -60,15 +58,16 @@ def authenticate(
     # RFC 6749 §3.2.1 (TOK-04): credentials are judged whenever they are included; none is accepted yet.
     if any(used):
         raise Refusal("invalid_client", "Client authentication failed.", reason="unsupported client authentication")
-    known = recognize(sent_client_id(form), registered=registered, clients=clients)
+    known = recognize(sent_client_id(form), clients)
     return AuthenticatedClient(**asdict(known))
 
 
-def recognize(client_id: str, *, registered: Client | None, clients: Clients) -> KnownClient:
+def recognize(client_id: str, clients: Clients) -> KnownClient:
     """Return the client of this id, which is no proof that it sent anything. Raises `Refusal("invalid_client")`."""
+    registered = clients.by_id.get(client_id)
     if registered is not None and registered.active:
         return KnownClient(client_id=client_id, name=registered.name, redirect_uris=registered.redirect_uris)
-    # As long as a registered one may be: it is stored, and the access token must be ours to read (RFC 6749 §A.1).
+    # As long as a registered one may be: the access token must be ours to read (RFC 6749 §A.1).
     if registered is None and clients.unknown_public is not None and _CLIENT_ID.fullmatch(client_id):
         return KnownClient(client_id=client_id, name=None, redirect_uris=clients.unknown_public.redirect_uris)
     raise Refusal("invalid_client", "Client authentication failed.", reason="client unknown or inactive")

@@ -157,7 +157,6 @@ async def apply_document(
         revision = store.documents.add(whole, now=now, fingerprint=store.documents.fingerprint(_canonical(whole)))
         if revision != applied.revision + 1:
             raise Refusal("conflict", "The tenant was changed by somebody else meanwhile. Apply again.")
-        store.clients.replace_all(document.clients.registered)
         store.users.replace_all(people)
         note(store, clock, entropy, "tenant_created" if present is None else "document_applied", f"revision {revision}")
         return revision

@@ -202,7 +202,6 @@ async def test_deleting_destroys_keys_and_rows_and_keeps_the_slug(database: Open
         store.grants.create_access_token(records.access_token())
         store.grants.record_issuance(records.issuance())
         store.users.replace_all([records.user()])
-        store.clients.replace_all([records.client()])
         store.users.count_login_attempt("erika", now=NOW, limit=5, window=900)
         store.spent.spend("c_nonce", "value", expires_at=NOW)
 

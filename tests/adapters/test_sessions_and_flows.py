@@ -143,7 +143,9 @@ async def unchecked_sessions(database: OpenedDatabase) -> AsyncIterator[None]:
     def restore(connection: Connection) -> None:
         connection.execute(delete(sessions))
         sqlite = text("PRAGMA ignore_check_constraints = OFF")
-        connection.execute(sqlite if connection.dialect.name == "sqlite" else AddConstraint(check))
+        # By default the constraint would be left out of the table wherever the metadata is made from then on.
+        anew = AddConstraint(check, isolate_from_table=False)
+        connection.execute(sqlite if connection.dialect.name == "sqlite" else anew)
 
     await database.sql(drop)
     try:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from app.adapters.db.store import SqlTenantStore
-from app.adapters.db.tables import clients, metadata
+from app.adapters.db.tables import access_tokens, browser_flows, metadata
 from app.interaction.machine import Status
 from app.protocol.digest import digest
 from app.records import AuditEvent, Resealed, SealedValue
@@ -62,8 +62,6 @@ CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
         True,
     ),
     "users.clear_login_attempts": (lambda s: s.users.clear_login_attempts("erika"), None),
-    "clients.by_id": (lambda s: s.clients.by_id("wallet"), None),
-    "clients.replace_all": (lambda s: s.clients.replace_all([]), None),
     "signing_keys.all": (lambda s: s.signing_keys.all(), []),
     "signing_keys.add": (lambda s: s.signing_keys.add(records.signing_key()), None),
     "signing_keys.retire": (lambda s: s.signing_keys.retire("key-1", now=NOW), False),
@@ -100,7 +98,6 @@ def fill(store: Any) -> None:
     store.spent.spend("c_nonce", "value", expires_at=NOW)
     store.users.replace_all([records.user()])
     store.users.count_login_attempt("erika", now=NOW, limit=1, window=900)
-    store.clients.replace_all([records.client()])
     store.signing_keys.add(records.signing_key())
     FINGERPRINT[:] = [store.documents.fingerprint(b"source")]
     store.documents.add(records.document(), now=NOW, fingerprint=FINGERPRINT[0])
@@ -149,16 +146,20 @@ async def test_another_tenant_sees_and_changes_nothing(database: OpenedDatabase,
     ("method", "statement", "planted"),
     [
         (
-            "clients.by_id",
-            "_BY_ID",
-            select(clients.c.registration).where(clients.c.client_id == bindparam("of_client")),
+            "grants.access_token",
+            "_TOKEN",
+            select(access_tokens).where(access_tokens.c.token_id == bindparam("of_token")),
         ),
-        ("clients.replace_all", "_DELETE_ALL", delete(clients)),
+        (
+            "browser_flows.end_all",
+            "_END_ALL",
+            delete(browser_flows).where(browser_flows.c.session_id == bindparam("of_session")),
+        ),
     ],
     ids=["look-up", "deletion"],
 )
 async def test_a_statement_without_the_tenant_would_be_seen(
     sqlite_database: OpenedDatabase, monkeypatch: pytest.MonkeyPatch, method: str, statement: str, planted: Any
 ) -> None:
-    monkeypatch.setattr(f"app.adapters.db.clients.{statement}", planted)
+    monkeypatch.setattr(f"app.adapters.db.{method.partition('.')[0]}.{statement}", planted)
     assert await trespasses(sqlite_database, method) != []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from app.adapters.db.tables import clients, data_keys, document_revisions, sessions, signing_keys, tenants, users
+from app.adapters.db.tables import data_keys, document_revisions, sessions, signing_keys, tenants, users
 from app.document.model import TenantDocument
 from app.interaction.machine import TERMINAL
 from app.jobs.rotate import rotate_data_key
@@ -57,7 +57,7 @@ def held(server: CrashingServer, slug: str) -> Sequence[Any]:
         found = select(func.count()).select_from(table).where(table.c.tenant_id == tenants.c.tenant_id)
         return found.scalar_subquery()
 
-    counted = [count(table) for table in (document_revisions, data_keys, signing_keys, clients, users)]
+    counted = [count(table) for table in (document_revisions, data_keys, signing_keys, users)]
     found = query(server, select(tenants.c.revision, *counted).where(tenants.c.slug == slug))
     return [tuple(row) for row in found]
 

@@ -213,10 +213,7 @@ class Sessions(RuleBasedStateMachine):
 
     def _client(self, client_id: str) -> AuthenticatedClient:
         clients = self.world.tenancy().document.clients
-        registered = {each.client_id: each for each in clients.registered}
-        return authenticate(
-            {"client_id": client_id}, authorization_header=False, registered=registered[client_id], clients=clients
-        )
+        return authenticate({"client_id": client_id}, authorization_header=False, clients=clients)
 
     def _proof(self, jkt: str | None) -> DpopProof | None:
         self.count += 1

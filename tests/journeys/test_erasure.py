@@ -16,7 +16,7 @@ from tests.support.raw_wallet import Browser, RawWallet, error_of, redirect_para
 from tests.support.served import query
 from tests.support.server import RunningServer
 
-KEPT = {"tenants", "data_keys", "document_revisions", "signing_keys", "clients", "users", "audit_events"}
+KEPT = {"tenants", "data_keys", "document_revisions", "signing_keys", "users", "audit_events"}
 """Tables whose rows no passage of time deletes."""
 
 

@@ -99,7 +99,6 @@ async def test_the_first_apply_makes_the_tenant_whole(database: OpenedDatabase) 
         keys = {key.purpose: key for key in store.signing_keys.all()}
         assert sorted(keys) == ["access_token", "credential", "development_ca"]
         assert len(keys["credential"].certificate_chain) == 1
-        assert store.clients.by_id("demo-wallet") == EXAMPLE_DOCUMENT.clients.registered[0]
         erika = store.users.by_username("erika")
         assert erika is not None
         assert erika.password_hash == "$argon2id$omed-elubitsev$1"

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from app.document.model import Client, ConfirmStep, LoginStep, TenantDocument
+from app.document.model import ConfirmStep, LoginStep, TenantDocument
 from app.interaction.evidence import Evidence, Presented, PresentedValue, Trusted
 from app.interaction.machine import Status
 from app.interaction.plan import ClaimValue, HolderBinding, Plan, PresentedBy
@@ -192,12 +192,6 @@ def user(**changes: Any) -> StoredUser:
             active=True,
         ),
         **changes,
-    )
-
-
-def client(**changes: Any) -> Client:
-    return msgspec.structs.replace(
-        Client(client_id="wallet", name="Wallet", redirect_uris=["https://wallet.example/cb"]), **changes
     )
 
 

@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 
 from app.adapters.db.audit import SqlAuditTrail
 from app.adapters.db.browser_flows import SqlBrowserFlows
-from app.adapters.db.clients import SqlClients
 from app.adapters.db.codes import SqlAuthorizationCodes
 from app.adapters.db.documents import SqlDocuments
 from app.adapters.db.engine import Transactions
@@ -67,11 +66,6 @@ class SqlTenantStore:
     def users(self) -> SqlUsers:
         """People."""
         return SqlUsers(self._connection, self._vault)
-
-    @cached_property
-    def clients(self) -> SqlClients:
-        """Registered wallets."""
-        return SqlClients(self._connection, self._vault)
 
     @cached_property
     def signing_keys(self) -> SqlSigningKeys:

@@ -107,16 +107,6 @@ signing_keys: Final = Table(
     one_of("origin", ["generated", "development", "imported"]),
 )
 
-clients: Final = Table(
-    "clients",
-    metadata,
-    tenant_column(),
-    text("client_id", 255),
-    json("registration"),
-    PrimaryKeyConstraint("tenant_id", "client_id"),
-    of_tenant(),
-)
-
 users: Final = Table(
     "users",
     metadata,

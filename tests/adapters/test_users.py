@@ -97,25 +97,3 @@ async def test_concurrent_attempts_do_not_pass_the_limit(database: OpenedDatabas
     tenant = await database.make_tenant()
     counted = await asyncio.gather(*(database.write(tenant, attempt()) for _ in range(8)))
     assert sum(counted) == 3
-
-
-async def test_clients_are_replaced_whole(database: OpenedDatabase) -> None:
-    tenant = await database.make_tenant()
-    other = records.client(client_id="other", active=False)
-    await database.write(tenant, lambda store: store.clients.replace_all([records.client(), other]))
-    assert await database.read(tenant, lambda store: store.clients.by_id("wallet")) == records.client()
-    assert await database.read(tenant, lambda store: store.clients.by_id("other")) == other
-    renamed = records.client(name="Another name")
-    await database.write(tenant, lambda store: store.clients.replace_all([renamed]))
-    assert await database.read(tenant, lambda store: store.clients.by_id("wallet")) == renamed
-    assert await database.read(tenant, lambda store: store.clients.by_id("other")) is None
-
-
-@pytest.mark.rule("M-10")
-async def test_equal_client_ids_of_two_tenants_are_two_clients(database: OpenedDatabase) -> None:
-    a, b = await database.make_tenant("a"), await database.make_tenant("b")
-    of_b = records.client(redirect_uris=["https://other.example/cb"])
-    await database.write(a, lambda store: store.clients.replace_all([records.client()]))
-    await database.write(b, lambda store: store.clients.replace_all([of_b]))
-    assert await database.read(a, lambda store: store.clients.by_id("wallet")) == records.client()
-    assert await database.read(b, lambda store: store.clients.by_id("wallet")) == of_b
