@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Connection, func, insert, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.adapters.db.engine import postgres_url, sqlite_file
 from app.adapters.db.tables import spent_values
@@ -60,6 +61,30 @@ async def test_a_read_cannot_write(database: OpenedDatabase) -> None:
     with pytest.raises(DBAPIError):
         await database.read(tenant, lambda store: store.spent.spend("c_nonce", "value", expires_at=1))
     assert await database.sql(count) == 0
+
+
+async def test_a_glance_sees_the_last_commit_and_cannot_write_on_sqlite(database: OpenedDatabase) -> None:
+    assert await database.transactions.glance(count) == 0
+    await database.sql(lambda connection: connection.execute(insert(spent_values), ROW).rowcount)
+    assert await database.transactions.glance(count) == 1
+    if database.url.startswith("sqlite"):
+        with pytest.raises(DBAPIError):
+            await database.transactions.glance(lambda connection: connection.execute(insert(spent_values), ROW))
+
+
+async def test_a_glance_that_would_wait_is_taken_by_the_thread_that_may(sqlite_database: OpenedDatabase) -> None:
+    threads: list[int] = []
+
+    def busy_here(connection: Connection) -> int:
+        threads.append(threading.get_ident())
+        if len(threads) == 1:
+            problem = sqlite3.OperationalError("database is locked")
+            problem.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise OperationalError("SELECT", {}, problem)
+        return count(connection)
+
+    assert await sqlite_database.transactions.glance(busy_here) == 0
+    assert threads[0] == threading.get_ident() != threads[1]
 
 
 async def test_sqlite_writers_wait_for_each_other(sqlite_database: OpenedDatabase) -> None:

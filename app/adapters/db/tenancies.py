@@ -1,4 +1,4 @@
-"""Opens tenants: one statement per request reads the tenant's row, and what it says is current comes from memory."""
+"""Opens tenants: one glance per request at the tenant's row, and what it says is current comes from memory."""
 
 from typing import Any, Final
 
@@ -63,10 +63,16 @@ class SqlTenancies:
         return await self._open(_BY_ORIGIN, origin)
 
     async def _open(self, statement: Select[Any], name: str) -> Tenancy | None:
-        found = await self._transactions.read(lambda connection: self._read(connection, statement, name))
-        if found is None:
+        row = await self._transactions.glance(lambda connection: connection.execute(statement, {"name": name}).first())
+        if row is None:
             return None
-        head, loaded = found
+        head = tenant_head(row)
+        loaded = self._current(head)
+        if loaded is None:
+            found = await self._transactions.read(lambda connection: self._read(connection, statement, name))
+            if found is None:
+                return None
+            head, loaded = found
         return Tenancy(
             tenant_id=head.tenant_id,
             slug=head.slug,
@@ -78,6 +84,13 @@ class SqlTenancies:
             database=self._database,
         )
 
+    def _current(self, head: TenantHead) -> _Loaded | None:
+        """Return what is in memory of an active tenant, if its row still says so."""
+        loaded = self._loaded.get(head.tenant_id)
+        if loaded is None or head.status != "active":
+            return None
+        return loaded if (loaded.revision, loaded.keys_version) == (head.revision, head.keys_version) else None
+
     def _read(self, connection: Connection, statement: Select[Any], name: str) -> tuple[TenantHead, _Loaded] | None:
         row = connection.execute(statement, {"name": name}).first()
         if row is None:
@@ -88,9 +101,9 @@ class SqlTenancies:
             self._vaults.forget(head.tenant_id)
         if head.status != "active" or head.revision == 0:
             return None
-        loaded = self._loaded.get(head.tenant_id)
-        if loaded is None or (loaded.revision, loaded.keys_version) != (head.revision, head.keys_version):
-            loaded = self._loaded[head.tenant_id] = self._load(connection, head, loaded)
+        loaded = self._current(head)
+        if loaded is None:
+            loaded = self._loaded[head.tenant_id] = self._load(connection, head, self._loaded.get(head.tenant_id))
         return head, loaded
 
     def _load(self, connection: Connection, head: TenantHead, before: _Loaded | None) -> _Loaded:
