@@ -4,6 +4,7 @@ The narrower limit comes first, so that what it refuses does not use up the wide
 can spend what its tenant's other wallets have. Every handler says what it is counted as (`opt["counted_as"]`).
 """
 
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final, cast
 
@@ -42,6 +43,7 @@ async def count_session(tenancy: Tenancy, auth_session: str, limits: RateLimits)
     await limits.count("follow_ups", "tenant", tenancy.tenant_id)
 
 
+@lru_cache(maxsize=4096)
 def address_block(host: str) -> str:
     """Return what counts as one sender: an IPv4 address, or the /64 of IPv6 that one connection usually has."""
     try:

@@ -33,6 +33,9 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
 }
 
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 class BadSignature(ValueError):
     """The signature does not verify with the key."""
 
@@ -125,7 +128,7 @@ def compact(signed: bytes, signature: bytes) -> str:
 
 def json_octets(value: Any) -> bytes:
     """Return `value` as compact JSON in UTF-8; raises `ValueError` for numbers that are not finite."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    return _JSON.encode(value).encode("utf-8")
 
 
 def raw_signature(der: bytes, *, algorithm: str = "ES256") -> bytes:

@@ -13,6 +13,9 @@ from app.protocol.strict_json import Malformed
 SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 """RFC 7518 §6.2.2, §6.3.2, §6.4; `priv` is the secret of AKP keys."""
 
+_UNCOMPRESSED: Final = b"\x04"
+"""SEC 1 §2.3.3: what stands before both coordinates of a point."""
+
 # RFC 7638 §3.2
 _THUMBPRINT_MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n")}
 
@@ -39,7 +42,7 @@ def import_public_jwk(jwk: Mapping[str, Any], *, algorithm: str) -> ec.EllipticC
     # the arithmetic is not that of the curve.
     x, y = (_coordinate(jwk.get(name), expected.width) for name in ("x", "y"))
     try:
-        return ec.EllipticCurvePublicNumbers(x, y, expected.curve).public_key()
+        return ec.EllipticCurvePublicKey.from_encoded_point(expected.curve, _UNCOMPRESSED + x + y)
     except ValueError:
         raise Malformed("JWK is not a point of its curve") from None
 
@@ -64,7 +67,7 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     return base64url.encode(hashlib.sha256(json_octets(required)).digest())
 
 
-def _coordinate(value: object, width: int) -> int:
+def _coordinate(value: object, width: int) -> bytes:
     if not isinstance(value, str):
         raise Malformed("JWK coordinate missing")
     try:
@@ -73,4 +76,4 @@ def _coordinate(value: object, width: int) -> int:
         raise Malformed("JWK coordinate is not base64url") from None
     if len(octets) != width:
         raise Malformed("JWK coordinate of wrong length")
-    return int.from_bytes(octets, "big")
+    return octets

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 _MAX_NUMBER_LENGTH = 64
 # A string, taken whole so that brackets inside it do not count, or a bracket. Every alternative matches in linear
@@ -26,13 +26,7 @@ def parse(data: bytes | str, *, max_depth: int = 32) -> Any:
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
         _check_depth(text, max_depth)
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_refuse_constant,
-            parse_int=_integer,
-            parse_float=_real,
-        )
+        value = _DECODER.decode(text)
         # Escapes can spell half a surrogate pair; such a string cannot be stored, hashed or sent again.
         (json.dumps(value, ensure_ascii=False) if "\\u" in text else text).encode("utf-8")
     except Malformed:
@@ -94,3 +88,8 @@ def _real(literal: str) -> float:
 def _check_number_length(literal: str) -> None:
     if len(literal) > _MAX_NUMBER_LENGTH:
         raise Malformed("JSON number too long")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_real
+)

@@ -6,6 +6,7 @@ nothing is fetched.
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography import x509
@@ -165,4 +166,10 @@ def _has_name(leaf: x509.Certificate, kind: type[x509.GeneralName], value: str) 
 
 
 def _certificates(pems: Sequence[str]) -> tuple[x509.Certificate, ...]:
-    return tuple(certificate for pem in pems for certificate in read_pem(pem))
+    return tuple(certificate for pem in pems for certificate in _anchors(pem))
+
+
+@lru_cache(maxsize=1024)
+def _anchors(pem: str) -> tuple[x509.Certificate, ...]:
+    # A document's anchors are read once, not with every presentation.
+    return tuple(read_pem(pem))

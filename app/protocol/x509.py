@@ -7,6 +7,7 @@ Nothing is fetched: no AIA, CRL or OCSP address in a certificate is followed (X-
 import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -64,6 +65,8 @@ def read_x5c(value: Any) -> list[x509.Certificate]:
     """Return the certificates of an `x5c` header, leaf first. Raises `Malformed`."""
     if not isinstance(value, list) or not 0 < len(value) <= _MAX_CHAIN:
         raise Malformed("x5c is not a short array")
+    if not all(isinstance(entry, str) and len(entry) <= _MAX_ENTRY for entry in value):
+        raise Malformed("x5c entry is not a certificate")
     return [_certificate(entry) for entry in value]
 
 
@@ -127,9 +130,9 @@ def _read_through(certificate: x509.Certificate) -> x509.Certificate:
     return certificate
 
 
-def _certificate(entry: Any) -> x509.Certificate:
-    if not isinstance(entry, str) or len(entry) > _MAX_ENTRY:
-        raise Malformed("x5c entry is not a certificate")
+@lru_cache(maxsize=256)
+def _certificate(entry: str) -> x509.Certificate:
+    # Remembered, because all presentations of one issuer bring the same.
     try:
         der = base64.b64decode(entry, validate=True)
         certificate = read_der(der)
