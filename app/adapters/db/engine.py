@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
@@ -10,7 +10,8 @@ import aiosqlite
 from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, StaticPool, create_engine, func, make_url, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from app.ports import DatabaseUnavailable
 
@@ -221,37 +222,47 @@ class PostgresTransactions:
 
     def __init__(self, url: str, *, pool_size: int) -> None:
         server_settings = {"application_name": "vestibule", "lock_timeout": str(LOCK_TIMEOUT)}
-        self._writing: AsyncEngine = create_async_engine(
+        self._engine = create_async_engine(
             postgres_url(url),
             pool_size=pool_size,
             max_overflow=0,
             isolation_level="READ COMMITTED",
             connect_args={"server_settings": server_settings},
         )
+        self._writing = self._engine.sync_engine
         self._reading = self._writing.execution_options(postgresql_readonly=True)
         self._glancing = self._writing.execution_options(isolation_level="AUTOCOMMIT")
 
     async def glance(self, work: Callable[[Connection], T]) -> T:
         """Run `work` without the statements that begin and end a transaction."""
-        with telling_what_passes():
-            async with self._glancing.connect() as connection:
-                return await connection.run_sync(work)
+        return await _run(self._glancing.connect, work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a read-only transaction."""
-        with telling_what_passes():
-            async with self._reading.begin() as connection:
-                return await connection.run_sync(work)
+        return await _run(self._reading.begin, work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a write transaction."""
-        with telling_what_passes():
-            async with self._writing.begin() as connection:
-                return await connection.run_sync(work)
+        return await _run(self._writing.begin, work)
 
     async def close(self) -> None:
         """Close every connection of the pool."""
-        await self._writing.dispose()
+        await self._engine.dispose()
+
+
+async def _run(begin: Callable[[], AbstractContextManager[Connection]], work: Callable[[Connection], T]) -> T:
+    """Run `work` whole, from taking the connection to giving it back.
+
+    In one greenlet of SQLAlchemy's, which waits for the network on behalf of synchronous code; its own asynchronous
+    classes make one for each of begin, work, commit and close.
+    """
+
+    def transaction() -> T:
+        with begin() as connection:
+            return work(connection)
+
+    with telling_what_passes():
+        return await greenlet_spawn(transaction)
 
 
 def await_turn(connection: Connection) -> None:
