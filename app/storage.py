@@ -123,12 +123,19 @@ class Grants(Protocol):
         """Return a grant, revoked ones included."""
         ...
 
+    def by_access_token(self, token_id: str) -> Grant | None:
+        """Return the grant of an access token, revoked ones included."""
+        ...
+
     def revoke(self, grant_id: str, *, now: int) -> bool:
         """Revoke a grant and erase its claims; False where it was revoked before."""
         ...
 
-    def take_credential(self, grant: Grant, *, now: int) -> bool:
-        """Count one credential, guarded by quota, expiry and revocation; with the last one the claims are erased."""
+    def take_credential(self, grant: Grant, *, now: int) -> int | None:
+        """Count one credential, guarded by quota, expiry and revocation; with the last one the claims are erased.
+
+        Returns how many the grant has issued, this one included; None where it issues no more.
+        """
         ...
 
     def record_issuance(self, issuance: Issuance) -> None:
@@ -141,10 +148,6 @@ class Grants(Protocol):
 
     def create_access_token(self, token: AccessToken) -> None:
         """Note that an access token was issued."""
-        ...
-
-    def access_token(self, token_id: str) -> AccessToken | None:
-        """Return an access token's record."""
         ...
 
 

@@ -93,12 +93,15 @@ def _claim(
     # OpenID4VCI §13.8 (L-01): a c_nonce works for one issuing request.
     if not store.spent.spend("c_nonce", key.nonce, expires_at=now + lifetimes.c_nonce + CLOCK_SKEW):
         raise Refusal("invalid_nonce", "The key proof needs a current nonce.", reason="c_nonce spent")
-    if not store.grants.take_credential(grant, now=now):
+    taken = store.grants.take_credential(grant, now=now)
+    if taken is None:
         # Since the grant was read above, it was revoked (L-15), its last credential taken, or its time has come.
         raise _issues_no_more(_live_grant(tenancy, store, access_token))
     # L-10: counted behind the grant's lock, so that of two requests at once the second sees the first.
     configuration_id = credential.configuration_id
-    if store.grants.issued(grant.grant_id, configuration_id) >= _quota_of(tenancy, configuration_id):
+    quota = tenancy.document.credentials[configuration_id].credentials_per_grant
+    # Where the grant has not issued more than that of all, there are not more of one.
+    if taken > quota and store.grants.issued(grant.grant_id, configuration_id) >= quota:
         raise Refusal("credential_request_denied", "This grant issues no more of these credentials.", reason="quota")
     issuance_id = tenancy.entropy.identifier()
     store.grants.record_issuance(
@@ -122,10 +125,6 @@ def _binding_mode(tenancy: Tenancy, configuration_id: str) -> HolderBindingMode 
     return document.sequences[document.credentials[configuration_id].sequence].holder_binding
 
 
-def _quota_of(tenancy: Tenancy, configuration_id: str) -> int:
-    return tenancy.document.credentials[configuration_id].credentials_per_grant
-
-
 def _issues_no_more(grant: Grant) -> Refusal:
     """Return why a live token's grant has no claims (any more): erased with its last credential, or at its expiry."""
     if grant.credentials_issued < grant.credentials_allowed:
@@ -136,8 +135,7 @@ def _issues_no_more(grant: Grant) -> Refusal:
 
 def _live_grant(tenancy: Tenancy, store: TenantStore, access_token: VerifiedAccessToken) -> Grant:
     """Return the token's grant if it stands by the current revision (C-29, L-11, L-15)."""
-    record = store.grants.access_token(access_token.token_id)
-    grant = store.grants.by_id(record.grant_id) if record is not None else None
+    grant = store.grants.by_access_token(access_token.token_id)
     if grant is None or grant.revoked_at is not None:
         raise Refusal("invalid_token", "The access token is not valid here.", reason="grant revoked or gone")
     user = store.users.by_id(grant.user_id) if grant.user_id is not None else None

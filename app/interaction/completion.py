@@ -12,7 +12,7 @@ from app.interaction.evidence import Evidence, Trusted
 from app.interaction.holder import check_same_person, holder_binding
 from app.interaction.lookup import session_gone
 from app.interaction.machine import Event, Status, move
-from app.interaction.plan import collect_claims
+from app.interaction.plan import collect_claims, is_web_step
 from app.interaction.presented import is_still_trusted
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
@@ -42,8 +42,7 @@ def complete(
     except Refusal as refusal:
         fail_session(tenancy, store, session, refusal.reason)
         return refusal
-    # Flows before sessions, as everywhere: two transactions never wait for each other.
-    store.browser_flows.end_all(session.session_id)
+    _end_browser_flows(store, session)
     # C-05, IA-44: the first to finish wins; the other finds zero rows here.
     if not store.sessions.advance(
         session, _ended(session, status, step_index=len(session.plan.steps)), now=tenancy.clock.now()
@@ -54,11 +53,17 @@ def complete(
 
 def fail_session(tenancy: Tenancy, store: TenantStore, session: Session, reason: str) -> None:
     """Fail a session. Raises `session_gone` where somebody else moved it."""
-    store.browser_flows.end_all(session.session_id)
+    _end_browser_flows(store, session)
     failed = _ended(session, move(session.status, Event.REFUSED), step_index=session.step_index)
     if not store.sessions.advance(session, failed, now=tenancy.clock.now()):
         raise session_gone("somebody else was faster")
     store.audit.append(tenancy.event("session_failed", session.session_id, reason=reason, dialect=session.dialect))
+
+
+def _end_browser_flows(store: TenantStore, session: Session) -> None:
+    # Flows before sessions, as everywhere: two transactions never wait for each other.
+    if any(is_web_step(step) for step in session.plan.steps):
+        store.browser_flows.end_all(session.session_id)
 
 
 def _ended(session: Session, status: Status, *, step_index: int) -> Session:

@@ -264,7 +264,7 @@ async def test_what_has_expired_is_deleted_and_nothing_else(database: OpenedData
                     store.codes.by_digest(digest("unused")),
                     store.codes.by_digest(digest("code")),
                     store.grants.by_id("grant-1"),
-                    store.grants.access_token("token-1"),
+                    store.grants.by_access_token("token-1"),
                 )
             ],
         )

@@ -6,11 +6,11 @@ from functools import cached_property
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from app.adapters.db.store import SqlTenantStore
-from app.adapters.db.tables import access_tokens, browser_flows, metadata
+from app.adapters.db.tables import browser_flows, issuances, metadata
 from app.interaction.machine import Status
 from app.protocol.digest import digest
 from app.records import AuditEvent, Resealed, SealedValue
@@ -46,11 +46,11 @@ CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
     "grants.create": (lambda s: s.grants.create(records.grant()), None),
     "grants.by_id": (lambda s: s.grants.by_id("grant-1"), None),
     "grants.revoke": (lambda s: s.grants.revoke("grant-1", now=NOW), False),
-    "grants.take_credential": (lambda s: s.grants.take_credential(records.grant(), now=NOW), False),
+    "grants.take_credential": (lambda s: s.grants.take_credential(records.grant(), now=NOW), None),
     "grants.issued": (lambda s: s.grants.issued("grant-1", "pid"), 0),
     "grants.record_issuance": (lambda s: s.grants.record_issuance(records.issuance()), IntegrityError),
     "grants.create_access_token": (lambda s: s.grants.create_access_token(records.access_token()), IntegrityError),
-    "grants.access_token": (lambda s: s.grants.access_token("token-1"), None),
+    "grants.by_access_token": (lambda s: s.grants.by_access_token("token-1"), None),
     "spent.spend": (lambda s: s.spent.spend("c_nonce", "value", expires_at=NOW), True),
     "users.by_username": (lambda s: s.users.by_username("erika"), None),
     "users.by_id": (lambda s: s.users.by_id("user-1"), None),
@@ -146,9 +146,9 @@ async def test_another_tenant_sees_and_changes_nothing(database: OpenedDatabase,
     ("method", "statement", "planted"),
     [
         (
-            "grants.access_token",
-            "_TOKEN",
-            select(access_tokens).where(access_tokens.c.token_id == bindparam("of_token")),
+            "grants.issued",
+            "_ISSUED",
+            select(func.count().label("issued")).where(issuances.c.grant_id == bindparam("of_grant")),
         ),
         (
             "browser_flows.end_all",

@@ -1,9 +1,9 @@
 """Grants, and the access tokens and issuances that hang on them."""
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import bindparam, case, func, insert, null, select, update
+from sqlalchemy import Row, bindparam, case, func, insert, null, select, update
 
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import access_tokens, grants, issuances
@@ -38,6 +38,7 @@ _TAKE: Final = (
             ),
         }
     )
+    .returning(grants.c.credentials_issued)
 )
 _INSERT_ISSUANCE: Final = insert(issuances).inline()
 _ISSUED: Final = select(func.count().label("issued")).where(
@@ -46,8 +47,14 @@ _ISSUED: Final = select(func.count().label("issued")).where(
     issuances.c.configuration_id == bindparam("of_configuration"),
 )
 _INSERT_TOKEN: Final = insert(access_tokens).inline()
-_TOKEN: Final = select(access_tokens).where(
-    access_tokens.c.tenant_id == TENANT, access_tokens.c.token_id == bindparam("of_token")
+_BY_ACCESS_TOKEN: Final = (
+    select(grants)
+    .join(access_tokens, access_tokens.c.grant_id == grants.c.grant_id)
+    .where(
+        grants.c.tenant_id == TENANT,
+        access_tokens.c.tenant_id == TENANT,
+        access_tokens.c.token_id == bindparam("of_token"),
+    )
 )
 
 
@@ -62,29 +69,20 @@ class SqlGrants(TenantRepository):
 
     def by_id(self, grant_id: str) -> Grant | None:
         """Return a grant, revoked ones included."""
-        row = self._first(_BY_ID, of_grant=grant_id)
-        if row is None:
-            return None
-        return Grant(
-            grant_id=row.grant_id,
-            client_id=row.client_id,
-            user_id=row.user_id,
-            dpop_jkt=row.dpop_jkt,
-            authorization=self._open_or_none(grants.c.authorization, row, Authorization),
-            credentials_issued=row.credentials_issued,
-            credentials_allowed=row.credentials_allowed,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            revoked_at=row.revoked_at,
-        )
+        return self._grant(self._first(_BY_ID, of_grant=grant_id))
+
+    def by_access_token(self, token_id: str) -> Grant | None:
+        """Return the grant of an access token, revoked ones included."""
+        return self._grant(self._first(_BY_ACCESS_TOKEN, of_token=token_id))
 
     def revoke(self, grant_id: str, *, now: int) -> bool:
         """Revoke a grant and erase its claims; False where it was revoked before."""
         return self._change(_REVOKE, of_grant=grant_id, now=now) == 1
 
-    def take_credential(self, grant: Grant, *, now: int) -> bool:
+    def take_credential(self, grant: Grant, *, now: int) -> int | None:
         """Count one credential, guarded by quota, expiry and revocation; with the last one the claims are erased."""
-        return self._change(_TAKE, of_grant=grant.grant_id, now=now) == 1
+        row = self._first(_TAKE, of_grant=grant.grant_id, now=now)
+        return None if row is None else int(row.credentials_issued)
 
     def record_issuance(self, issuance: Issuance) -> None:
         """Note that a credential was issued."""
@@ -99,11 +97,18 @@ class SqlGrants(TenantRepository):
         """Note that an access token was issued."""
         self._insert(_INSERT_TOKEN, **msgspec.structs.asdict(token))
 
-    def access_token(self, token_id: str) -> AccessToken | None:
-        """Return an access token's record."""
-        row = self._first(_TOKEN, of_token=token_id)
+    def _grant(self, row: Row[Any] | None) -> Grant | None:
         if row is None:
             return None
-        return AccessToken(
-            token_id=row.token_id, grant_id=row.grant_id, issued_at=row.issued_at, expires_at=row.expires_at
+        return Grant(
+            grant_id=row.grant_id,
+            client_id=row.client_id,
+            user_id=row.user_id,
+            dpop_jkt=row.dpop_jkt,
+            authorization=self._open_or_none(grants.c.authorization, row, Authorization),
+            credentials_issued=row.credentials_issued,
+            credentials_allowed=row.credentials_allowed,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
         )

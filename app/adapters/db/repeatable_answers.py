@@ -3,16 +3,23 @@
 from typing import Final
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import Insert, bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
-from app.adapters.db.repository import TENANT, TenantRepository
+from app.adapters.db.repository import TENANT, TenantRepository, UpsertPair
 from app.adapters.db.tables import repeatable_answers as answers
 from app.records import RepeatableAnswer
 
-_INSERT: Final = insert(answers).inline()
-_OF_SESSION: Final = delete(answers).where(
-    answers.c.tenant_id == TENANT, answers.c.session_id == bindparam("of_session")
-)
+
+def _instead_of_the_earlier(statement: sqlite.Insert | postgresql.Insert) -> Insert:
+    changed = {name: statement.excluded[name] for name in ("handle_digest", "body_digest", "sealed", "expires_at")}
+    return statement.on_conflict_do_update(index_elements=["tenant_id", "session_id"], set_=changed)
+
+
+_KEEP: Final[UpsertPair] = {
+    "sqlite": _instead_of_the_earlier(sqlite.insert(answers)),
+    "postgresql": _instead_of_the_earlier(postgresql.insert(answers)),
+}
 _FIND: Final = select(answers).where(answers.c.tenant_id == TENANT, answers.c.handle_digest == bindparam("of_handle"))
 _TAKE: Final = delete(answers).where(answers.c.tenant_id == TENANT, answers.c.handle_digest == bindparam("of_handle"))
 
@@ -22,8 +29,7 @@ class SqlRepeatableAnswers(TenantRepository):
 
     def keep(self, answer: RepeatableAnswer) -> None:
         """Keep an answer instead of the session's earlier one: a follow-up after it shows that it was received."""
-        self._change(_OF_SESSION, of_session=answer.session_id)
-        self._insert(_INSERT, **msgspec.structs.asdict(answer))
+        self._upsert(_KEEP, **msgspec.structs.asdict(answer))
 
     def find(self, handle_digest: bytes) -> RepeatableAnswer | None:
         """Return the answer to a follow-up by the handle it presented, expired ones included."""

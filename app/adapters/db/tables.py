@@ -210,9 +210,9 @@ repeatable_answers: Final = Table(
     # By a key derived from the wallet's `auth_session`, which is not kept: no data key of the tenant opens it.
     Column("sealed", LargeBinary, nullable=False),
     time("expires_at"),
-    PrimaryKeyConstraint("tenant_id", "handle_digest"),
+    PrimaryKeyConstraint("tenant_id", "session_id"),
+    UniqueConstraint("tenant_id", "handle_digest"),
     of_session(),
-    Index(None, "tenant_id", "session_id"),
     Index(None, "expires_at"),
 )
 
