@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TextIO
 
+import msgspec
 import structlog
 
 from app.ports import Clock, Entropy, Metrics, NoMetrics, RequestRecord
@@ -89,11 +90,12 @@ def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> Non
         _exception_without_text,
         _escape_values,
     ]
-    render: structlog.typing.Processor = _render_text if as_text else structlog.processors.JSONRenderer()
+    render: structlog.typing.Processor = _render_text if as_text else structlog.processors.JSONRenderer(_as_json)
+    output = structlog.WriteLogger(stream)
     structlog.configure(
         processors=[*common, render],
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=lambda *_: output,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
@@ -127,18 +129,25 @@ def _exception_without_text(_logger: Any, _method: str, event: MutableMapping[st
 
 def _escape_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Escape what could start a new line, drive a terminal or reorder text (O-07); drop what is not known."""
-    ordered = {name: event[name] for name in ("time", "level", "event")} | dict(event)
-    return {name: _escape(value) for name, value in ordered.items() if value is not None}
+    escaped = {name: _escape(event.pop(name)) for name in ("time", "level", "event")}
+    for name, value in event.items():
+        if value is not None:
+            escaped[name] = _escape(value)
+    return escaped
 
 
 def _escape(value: Any) -> Any:
     if not isinstance(value, str):
         return value
+    if len(value) <= _LONGEST_VALUE and value.isprintable():
+        return value
     if len(value) > _LONGEST_VALUE:
         value = value[:_LONGEST_VALUE] + "…"
-    if value.isprintable():
-        return value
     return "".join(character if character.isprintable() else f"\\u{{{ord(character):x}}}" for character in value)
+
+
+def _as_json(event: MutableMapping[str, Any], **_: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
 
 
 def _render_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
