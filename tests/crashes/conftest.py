@@ -54,7 +54,9 @@ def running_pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
             settings_for(url, folder, port=free_port()),
             redis=RedisSettings(url=Secret(redis.url)),
             # All wallets share one address and one client.
-            limits=LimitSettings(follow_ups_per_session=10, **dict.fromkeys(PER_SENDER, 100_000)),
+            limits=msgspec.structs.replace(
+                LimitSettings(follow_ups_per_session=10), **dict.fromkeys(PER_SENDER, 100_000)
+            ),
         )
         server = RunningServer(settings, RunningClock())
         server.apply(academy(TENANT, {"interactive": {"repeat_lost_answers": False}}))

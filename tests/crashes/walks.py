@@ -71,7 +71,7 @@ def walk(pair: Pair, one: Walk, meanwhile: Callable[[], object]) -> Route:
     return route
 
 
-def walk_all(pair: Pair, all_of: list[Walk], happening: Callable[[], object]) -> dict[Walk, Route]:
+def walk_all(pair: Pair, all_of: list[Walk], happening: Callable[[], None]) -> dict[Walk, Route]:
     """Walk all at once. When each stands at its gap, something happens once; then all go on."""
     barrier = threading.Barrier(len(all_of), action=happening, timeout=60)
     with ThreadPoolExecutor(len(all_of)) as pool:

@@ -91,9 +91,7 @@ def form_fields(html: str) -> dict[str, str]:
 class Browser:
     """A browser with a cookie jar, which follows redirects within the issuer only."""
 
-    def __init__(
-        self, verify: ssl.SSLContext | bool = TRUST, *, transport: httpx2.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, verify: ssl.SSLContext | bool = TRUST, *, transport: httpx2.BaseTransport | None = None) -> None:
         self.http = httpx2.Client(follow_redirects=False, verify=verify, transport=transport, timeout=30)
 
     def get(self, url: str) -> httpx2.Response:
