@@ -9,6 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 import structlog
@@ -80,6 +81,17 @@ class RequestLog:
             )
 
 
+class _UnfailingLogger(structlog.WriteLogger):
+    """Loses what cannot be written, such as on a full disk: no request fails for its record."""
+
+    def msg(self, message: str) -> None:
+        """Write one record."""
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warning = error = exception = critical = msg
+
+
 def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
     """Send the service's records, and warnings of the libraries, to `stream`."""
     as_text = settings.format == "text" or (settings.format == "auto" and stream.isatty())
@@ -93,7 +105,7 @@ def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> Non
     structlog.configure(
         processors=[*common, render],
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=lambda *_: _UnfailingLogger(stream),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
