@@ -3,15 +3,18 @@
 import asyncio
 import resource
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx2
+import pytest
 from sqlalchemy import text
 
 from tests.support.crashing import CrashingServer
@@ -114,7 +117,7 @@ def terminate(server: RunningServer, *, waiting: bool) -> int:
 
 
 @contextmanager
-def full_disk(server: CrashingServer) -> Iterator[None]:
+def no_larger_files(server: CrashingServer) -> Iterator[None]:
     """Let no file of the service's process grow beyond what is in the write-ahead log now."""
     log = Path(server.settings.database_url.removeprefix("sqlite:///") + "-wal")
     _, most = resource.prlimit(server.process_id, resource.RLIMIT_FSIZE)
@@ -123,3 +126,30 @@ def full_disk(server: CrashingServer) -> Iterator[None]:
         yield
     finally:
         resource.prlimit(server.process_id, resource.RLIMIT_FSIZE, (most, most))
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """Mount a disk of a few megabytes at a folder. False: that takes rights that the tests do not have here."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], check=False)
+    try:
+        yield mounted.returncode == 0
+    finally:
+        if mounted.returncode == 0:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def full_disk(server: RunningServer) -> Iterator[None]:
+    """Fill the disk that the service's database and log lie on."""
+    file = Path(server.settings.database_url.removeprefix("sqlite:///"))
+    # What the write-ahead log has had of the disk once, it writes to again: that goes first.
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    filler = file.with_name("filler")
+    try:
+        with filler.open("wb", buffering=0) as rest, pytest.raises(OSError, match="No space left"):
+            all(rest.write(bytes(4096)) for _ in count())
+        yield
+    finally:
+        filler.unlink()
