@@ -2,38 +2,24 @@
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.crashes.conftest import crashing_stage
-from tests.crashes.faults import (
-    assert_told,
-    full_disk,
-    is_sqlite,
-    locked,
-    no_larger_files,
-    raising,
-    refusing_commits,
-    small_disk,
-    terminate,
-)
+from tests.crashes.faults import assert_told, is_sqlite, locked, raising, refusing_commits, terminate
 from tests.crashes.stage import Send, Stage, half_done, rows
 from tests.support.campus import campus
-from tests.support.crashing import CrashingServer
 from tests.support.database import KINDS
 from tests.support.fakes import RunningClock
-from tests.support.interactive_wallet import InteractiveWallet
 from tests.support.raw_wallet import error_of
-from tests.support.served import migrated_database, serving
-from tests.support.server import RunningServer, free_port, serving_process, settings_for
+from tests.support.served import serving
+from tests.support.server import free_port, serving_process
 
 pytestmark = pytest.mark.crash
 
@@ -64,31 +50,6 @@ def postgres_stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[S
     """Who calls a service on PostgreSQL, whose connections may be broken."""
     with ExitStack() as stack:
         yield Stage(stack.enter_context(serving(request, "postgresql", tmp_path, *campus())), stack)
-
-
-@pytest.fixture(scope="module")
-def sqlite_process(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[CrashingServer, Stage]]:
-    """A service on SQLite in a process of its own, and who calls it."""
-    with crashing_stage(request, "sqlite", tmp_path_factory.mktemp("limited")) as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
-def small_disk_stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Who calls a service whose SQLite database and log lie on a small disk."""
-    folder = tmp_path_factory.mktemp("small")
-    with ExitStack() as stack:
-        if not stack.enter_context(small_disk(folder)):
-            # Told in the summary of every run, and no failure where skipped tests are: the other form has run.
-            pytest.xfail("no file system can be mounted here: the disk is full by a limit on files only")
-        url = stack.enter_context(migrated_database(request, "sqlite", folder))
-        server = RunningServer(settings_for(url, folder, port=free_port()), RunningClock())
-        for document in campus():
-            server.apply(document)
-        stack.enter_context(serving_process(server.settings, port=server.settings.server.port))
-        yield Stage(server, stack)
 
 
 @pytest.mark.rule("N-01", "N-06", "N-07")
@@ -209,66 +170,3 @@ def test_postgresql_has_no_room(postgres_stage: Stage) -> None:
         assert_told(send(), 503)
         assert rows(stage.server) == before
     assert send().status_code == 200
-
-
-@pytest.mark.rule("N-01", "N-06")
-@pytest.mark.parametrize("request_of", REQUESTS, ids=lambda request: request.__name__)
-def test_sqlite_has_no_room(sqlite_process: tuple[CrashingServer, Stage], request_of: Callable[[Stage], Send]) -> None:
-    server, stage = sqlite_process
-    assert_nothing_is_stored(stage, request_of, no_larger_files(server))
-
-
-@pytest.mark.rule("N-01", "N-06")
-@pytest.mark.parametrize("request_of", REQUESTS, ids=lambda request: request.__name__)
-def test_the_disk_is_full(small_disk_stage: Stage, request_of: Callable[[Stage], Send]) -> None:
-    assert_nothing_is_stored(small_disk_stage, request_of, full_disk(small_disk_stage.server))
-
-
-@pytest.mark.rule("N-01", "N-06")
-def test_a_disk_fills_up_under_load(small_disk_stage: Stage) -> None:
-    stage = small_disk_stage
-    before = rows(stage.server)["sessions"]
-    statuses: list[int] = []
-    enough = threading.Event()
-
-    def begin_again_and_again(wallet: InteractiveWallet) -> None:
-        while not enough.is_set():
-            answer = wallet.begin()
-            if answer.status_code != 200:
-                assert_told(answer, 503)
-            statuses.append(answer.status_code)
-
-    def wait_for_more(status: int) -> None:
-        wanted, deadline = statuses.count(status) + 20, time.monotonic() + 20
-        while statuses.count(status) < wanted:
-            assert time.monotonic() < deadline, statuses
-            time.sleep(0.01)
-
-    with ThreadPoolExecutor(4) as pool:
-        try:
-            walking = [pool.submit(begin_again_and_again, stage.wallet()) for _ in range(4)]
-            wait_for_more(200)
-            with full_disk(stage.server):
-                wait_for_more(503)
-            wait_for_more(200)
-        finally:
-            enough.set()
-    assert [done.result() for done in walking] == [None] * 4
-    # What was said to be stored is, and nothing else.
-    assert rows(stage.server)["sessions"] - before == statuses.count(200)
-    assert half_done(stage.server) == []
-
-
-def assert_nothing_is_stored(
-    stage: Stage, request_of: Callable[[Stage], Send], fault: AbstractContextManager[None]
-) -> None:
-    send = request_of(stage)
-    before = rows(stage.server)
-    with fault:
-        for _ in range(30):
-            assert_told(send(), 503)
-        assert httpx2.get(f"{stage.server.url}/healthz").status_code == 200
-    assert rows(stage.server) == before
-    assert half_done(stage.server) == []
-    assert send().status_code == REQUESTS[request_of]
-    stage.issue()
