@@ -47,7 +47,7 @@ def test_journeys_go_on(pair: Pair, way: str) -> None:
     assert half_done(pair.server) == []
 
 
-@pytest.mark.rule("N-02", "N-09")
+@pytest.mark.rule("N-02", "D-01", "L-01")
 @pytest.mark.parametrize("way", WAYS_TO_FAIL)
 def test_nothing_re_opens(pair: Pair, route: Route, wallet: InteractiveWallet, way: str) -> None:
     with ExitStack() as stack:

@@ -23,7 +23,6 @@ def test_each_request_goes_to_the_other_process(pair: Pair, scope: str, urn: boo
     assert half_done(pair.server) == []
 
 
-@pytest.mark.rule("N-01", "N-13")
 @pytest.mark.parametrize("gap", GAPS)
 def test_either_process_dies_between_two_requests(pair: Pair, gap: int) -> None:
     """The one that answered last, for half of the journeys; for the others the one that was to be asked next."""
