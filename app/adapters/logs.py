@@ -9,6 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -81,6 +82,17 @@ class RequestLog:
             )
 
 
+class _UnfailingLogger(structlog.WriteLogger):
+    """Loses what cannot be written, such as on a full disk: no request fails for its record."""
+
+    def msg(self, message: str) -> None:
+        """Write one record."""
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warning = error = exception = critical = msg
+
+
 def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
     """Send the service's records, and warnings of the libraries, to `stream`."""
     as_text = settings.format == "text" or (settings.format == "auto" and stream.isatty())
@@ -91,7 +103,7 @@ def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> Non
         _escape_values,
     ]
     render: structlog.typing.Processor = _render_text if as_text else structlog.processors.JSONRenderer(_as_json)
-    output = structlog.WriteLogger(stream)
+    output = _UnfailingLogger(stream)
     structlog.configure(
         processors=[*common, render],
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),

@@ -30,9 +30,16 @@ class RedisCounts:
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._clock = clock
-        # One more try at once, for connections that Redis has closed in the meantime.
         self._pool = BlockingConnectionPool.from_url(
-            url, max_connections=_CONNECTIONS, timeout=_PATIENCE, retry=Retry(NoBackoff(), 1)
+            url,
+            max_connections=_CONNECTIONS,
+            timeout=_PATIENCE,
+            # Besides the deadline of the whole below: the driver waits in a way that may lose being cancelled (Python
+            # 3.11 `asyncio.wait_for`), and then goes by its own patience.
+            socket_timeout=_PATIENCE,
+            socket_connect_timeout=_PATIENCE,
+            # One more try at once, for connections that Redis has closed in the meantime.
+            retry=Retry(NoBackoff(), 1),
         )
         self._storage = RedisStorage(
             "async+redis://",

@@ -1,5 +1,6 @@
 """The log: one record per request, escaped, without secrets, for people and for machines."""
 
+import errno
 import io
 import json
 import logging
@@ -211,3 +212,13 @@ def test_the_level_is_kept() -> None:
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("loud")
     assert [record["event"] for record in records(stream)] == ["loud"]
+
+
+def test_what_cannot_be_written_is_lost_and_nothing_fails() -> None:
+    class FullDisk(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    configure_logging(LogSettings(format="json"), FullDisk())
+    structlog.get_logger().info("lost")
+    structlog.get_logger("request").error("lost", status=503)

@@ -1,5 +1,6 @@
 """Counting in Redis: several processes share it, and none of them trusts it."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -132,6 +133,21 @@ async def test_a_redis_that_hangs_costs_one_request_a_moment(own_redis: RedisSer
     started = time.perf_counter()
     assert await served(limits, 50) == 50
     assert 0.1 < time.perf_counter() - started < 1
+    own_redis.thaw()
+    await limits.close()
+
+
+async def test_a_redis_that_hangs_costs_many_at_once_a_moment_too(own_redis: RedisServer) -> None:
+    limits = process(own_redis.url, starts_per_tenant=1000)
+    assert sum(await asyncio.gather(*(served(limits, 1) for _ in range(20)))) == 20
+    own_redis.freeze()
+    started = time.perf_counter()
+    sent = [asyncio.create_task(served(limits, 1)) for _ in range(40)]
+    await asyncio.sleep(0)
+    # The loop is late, so that their deadline comes together with the end of their sending.
+    time.sleep(0.3)
+    assert sum(await asyncio.gather(*sent)) == 40
+    assert time.perf_counter() - started < 2
     own_redis.thaw()
     await limits.close()
 

@@ -16,6 +16,7 @@ from app.adapters.db.tables import spent_values
 from app.ports import DatabaseUnavailable
 from app.storage import TenantStore
 from tests.support.database import OpenedDatabase, opened
+from tests.support.postgres import PostgresServer
 
 ROW = {"tenant_id": "t", "kind": "c_nonce", "digest": b"d" * 32, "expires_at": 1}
 
@@ -169,6 +170,25 @@ async def test_a_lock_that_is_not_had_in_time_is_no_fault_of_the_statement(
                 done.set()
             holding.result()
     assert await database.sql(count) == 1
+
+
+@pytest.mark.postgres
+async def test_postgresql_is_waited_for_as_long_as_told(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(connection: Connection) -> None:
+        connection.execute(select(func.pg_sleep(0.3)))
+
+    url = await postgres_server.take_migrated()
+    async with opened(url) as database:
+        with pytest.raises(DatabaseUnavailable, match="Timeout"):
+            await database.transactions.write(late, patience=0.1)
+        await database.transactions.write(late, patience=2)
+        await database.platform.transact(lambda _: None)
+        monkeypatch.setattr("app.adapters.db.platform._PATIENCE", 0.1)
+        with pytest.raises(DatabaseUnavailable, match="Timeout"):
+            await database.platform.transact(lambda store: late(store._connection))  # type: ignore[attr-defined]  # SQL
+    await postgres_server.give_back(url)
 
 
 async def _hold(url: str, work: Callable[[Connection], None]) -> None:

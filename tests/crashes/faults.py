@@ -2,16 +2,20 @@
 
 import asyncio
 import resource
+import shutil
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx2
+import pytest
 from sqlalchemy import text
 
 from tests.support.crashing import CrashingServer
@@ -114,12 +118,46 @@ def terminate(server: RunningServer, *, waiting: bool) -> int:
 
 
 @contextmanager
-def full_disk(server: CrashingServer) -> Iterator[None]:
-    """Let no file of the service's process grow beyond what is in the write-ahead log now."""
-    log = Path(server.settings.database_url.removeprefix("sqlite:///") + "-wal")
+def unwritable_files(server: CrashingServer) -> Iterator[None]:
+    """Let the service's process write to no file."""
+    truncate_log(server)
     _, most = resource.prlimit(server.process_id, resource.RLIMIT_FSIZE)
-    resource.prlimit(server.process_id, resource.RLIMIT_FSIZE, (log.stat().st_size, most))
+    resource.prlimit(server.process_id, resource.RLIMIT_FSIZE, (0, most))
     try:
         yield
     finally:
         resource.prlimit(server.process_id, resource.RLIMIT_FSIZE, (most, most))
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """Mount a disk of a few megabytes at a folder. False: that takes rights that the tests do not have here."""
+    mount = shutil.which("mount") or "false"
+    options = ["-t", "tmpfs", "-o", "size=24m"]
+    tried = subprocess.run([mount, *options, "tmpfs", str(folder)], capture_output=True, check=False)
+    mounted = tried.returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def truncate_log(server: RunningServer) -> None:
+    """Give back what SQLite's write-ahead log has had of the disk: it would be written to again."""
+    with closing(sqlite3.connect(server.settings.database_url.removeprefix("sqlite:///"))) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def full_disk(server: RunningServer, disk: Path) -> Iterator[None]:
+    """Fill the disk that the service's database lies on."""
+    if is_sqlite(server):
+        truncate_log(server)
+    filler = disk / "filler"
+    try:
+        with filler.open("wb", buffering=0) as rest, pytest.raises(OSError, match="No space left"):
+            all(rest.write(bytes(4096)) for _ in count())
+        yield
+    finally:
+        filler.unlink()

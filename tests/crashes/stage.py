@@ -31,6 +31,7 @@ from tests.support.served import query
 from tests.support.server import RunningServer
 
 Send = Callable[[], httpx2.Response]
+Answer = tuple[int, str | None]
 
 PASSING = (
     sessions,
@@ -134,6 +135,31 @@ class Stage:
         token = wallet.interactive_token(self.erika.pid)
         proofs = {"jwt": [wallet.key_proof(wallet.c_nonce())]}
         return partial(wallet.credential, token, {"credential_configuration_id": wallet.scope, "proofs": proofs})
+
+
+DONE: Answer = (200, None)
+SESSION_ERROR: Answer = (400, "invalid_request")
+SENT_BACK: Answer = (303, None)
+FINISHED_PAGE: Answer = (400, None)
+
+WRITES: dict[Callable[[Stage], Send], list[tuple[Answer, Answer]]] = {
+    Stage.push: [((201, None), (201, None))],
+    Stage.initial_request: [(DONE, DONE)],
+    # The claim spends the nonce, so that what was claimed and not recorded is over; what was recorded is told again.
+    Stage.last_presentation: [(DONE, SESSION_ERROR), (SESSION_ERROR, DONE)],
+    Stage.presentation_before_pages: [(DONE, SESSION_ERROR), (SESSION_ERROR, DONE)],
+    Stage.wrong_presentation: [((400, "access_denied"), SESSION_ERROR), (SESSION_ERROR, SESSION_ERROR)],
+    Stage.return_from_browser: [(DONE, DONE)],
+    Stage.first_page: [(DONE, DONE)],
+    # A try to sign in, and the page it leads to.
+    Stage.sign_in: [(DONE, DONE), (DONE, DONE)],
+    Stage.last_page: [(SENT_BACK, FINISHED_PAGE)],
+    Stage.last_page_of_a_leg: [(SENT_BACK, FINISHED_PAGE)],
+    Stage.refuse: [(SENT_BACK, FINISHED_PAGE)],
+    Stage.exchange: [(DONE, (400, "invalid_grant"))],
+    Stage.credential: [(DONE, (400, "invalid_nonce"))],
+}
+"""For each write of a request: what the same request gets after the service died before its commit, and behind it."""
 
 
 def half_done(server: RunningServer) -> list[str]:

@@ -12,11 +12,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.crashes.conftest import crashing_stage
-from tests.crashes.faults import assert_told, full_disk, is_sqlite, locked, raising, refusing_commits, terminate
+from tests.crashes.faults import assert_told, is_sqlite, locked, raising, refusing_commits, terminate
 from tests.crashes.stage import Send, Stage, half_done, rows
 from tests.support.campus import campus
-from tests.support.crashing import CrashingServer
 from tests.support.database import KINDS
 from tests.support.fakes import RunningClock
 from tests.support.raw_wallet import error_of
@@ -52,15 +50,6 @@ def postgres_stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[S
     """Who calls a service on PostgreSQL, whose connections may be broken."""
     with ExitStack() as stack:
         yield Stage(stack.enter_context(serving(request, "postgresql", tmp_path, *campus())), stack)
-
-
-@pytest.fixture(scope="module")
-def sqlite_process(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[CrashingServer, Stage]]:
-    """A service on SQLite in a process of its own, and who calls it."""
-    with crashing_stage(request, "sqlite", tmp_path_factory.mktemp("full")) as both:
-        yield both
 
 
 @pytest.mark.rule("N-01", "N-06", "N-07")
@@ -181,18 +170,3 @@ def test_postgresql_has_no_room(postgres_stage: Stage) -> None:
         assert_told(send(), 503)
         assert rows(stage.server) == before
     assert send().status_code == 200
-
-
-@pytest.mark.rule("N-01", "N-06")
-@pytest.mark.parametrize("request_of", REQUESTS, ids=lambda request: request.__name__)
-def test_sqlite_has_no_room(sqlite_process: tuple[CrashingServer, Stage], request_of: Callable[[Stage], Send]) -> None:
-    server, stage = sqlite_process
-    send = request_of(stage)
-    before = rows(server)
-    with full_disk(server):
-        assert_told(send(), 503)
-        assert httpx2.get(f"{server.url}/healthz").status_code == 200
-    assert rows(server) == before
-    assert half_done(server) == []
-    assert send().status_code == REQUESTS[request_of]
-    stage.issue()

@@ -77,8 +77,8 @@ def test_a_tenant_is_there_whole_or_not_at_all(crashing: Crashing, moment: Momen
     # The first transaction of a command looks, the second changes.
     for write, wanted, before, after in [
         (1, new, [], []),
-        (2, new, [], [(1, 1, 1, 3, 3, 3)]),
-        (2, changed, [(1, 1, 1, 3, 3, 3)], [(2, 2, 1, 3, 1, 1)]),
+        (2, new, [], [(1, 1, 1, 3, 3)]),
+        (2, changed, [(1, 1, 1, 3, 3)], [(2, 2, 1, 3, 1)]),
     ]:
         assert server.command(partial(apply, wanted=wanted), write, moment) == KILLED
         assert held(server, slug) == (after if committed else before)

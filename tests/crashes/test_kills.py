@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from app.adapters.db.migrate import check
-from tests.crashes.stage import Send, Stage, half_done, rows, stuck
+from tests.crashes.stage import SESSION_ERROR, WRITES, Send, Stage, half_done, rows, stuck
 from tests.support.crashing import CrashingServer, Moment
 from tests.support.raw_wallet import error_of
 from tests.support.server import run_apart
@@ -14,31 +14,6 @@ from tests.support.server import run_apart
 pytestmark = pytest.mark.crash
 
 Crashing = tuple[CrashingServer, Stage]
-Answer = tuple[int, str | None]
-
-DONE: Answer = (200, None)
-SESSION_ERROR: Answer = (400, "invalid_request")
-SENT_BACK: Answer = (303, None)
-FINISHED_PAGE: Answer = (400, None)
-
-WRITES: dict[Callable[[Stage], Send], list[tuple[Answer, Answer]]] = {
-    Stage.push: [((201, None), (201, None))],
-    Stage.initial_request: [(DONE, DONE)],
-    # The claim spends the nonce, so that what was claimed and not recorded is over; what was recorded is told again.
-    Stage.last_presentation: [(DONE, SESSION_ERROR), (SESSION_ERROR, DONE)],
-    Stage.presentation_before_pages: [(DONE, SESSION_ERROR), (SESSION_ERROR, DONE)],
-    Stage.wrong_presentation: [((400, "access_denied"), SESSION_ERROR), (SESSION_ERROR, SESSION_ERROR)],
-    Stage.return_from_browser: [(DONE, DONE)],
-    Stage.first_page: [(DONE, DONE)],
-    # A try to sign in, and the page it leads to.
-    Stage.sign_in: [(DONE, DONE), (DONE, DONE)],
-    Stage.last_page: [(SENT_BACK, FINISHED_PAGE)],
-    Stage.last_page_of_a_leg: [(SENT_BACK, FINISHED_PAGE)],
-    Stage.refuse: [(SENT_BACK, FINISHED_PAGE)],
-    Stage.exchange: [(DONE, (400, "invalid_grant"))],
-    Stage.credential: [(DONE, (400, "invalid_nonce"))],
-}
-"""For each write of a request: what the same request gets after the service died before its commit, and behind it."""
 
 
 @pytest.mark.rule("N-01", "N-03")

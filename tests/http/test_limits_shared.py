@@ -10,12 +10,12 @@ from app.settings import LimitSettings, ServerSettings
 from tests.http.state import nothing_stored
 from tests.support.limited import limited_server
 from tests.support.raw_wallet import RawWallet, error_of
-from tests.support.redis import RedisServer, flush
+from tests.support.redis import WAYS_TO_FAIL, RedisServer
 from tests.support.server import RunningServer, free_port, running_server
 
 pytestmark = pytest.mark.redis
 
-GONE = pytest.mark.parametrize("gone", ["emptied", "stopped"])
+FAILING = pytest.mark.parametrize("way", WAYS_TO_FAIL)
 
 
 @pytest.fixture
@@ -46,22 +46,22 @@ def test_processes_count_together(two: tuple[RunningServer, RawWallet, RawWallet
 
 
 @pytest.mark.rule("N-02")
-@GONE
+@FAILING
 def test_without_redis_no_process_serves_more_than_its_own_limit(
-    two: tuple[RunningServer, RawWallet, RawWallet], own_redis: RedisServer, gone: str
+    two: tuple[RunningServer, RawWallet, RawWallet], own_redis: RedisServer, way: str
 ) -> None:
     _, one, other = two
     assert statuses(one, 6) == [201] * 6
-    flush(own_redis.url) if gone == "emptied" else own_redis.stop()
+    own_redis.fail(way)
     assert statuses(one, 2) == [429] * 2
     assert statuses(other, 8) == [201] * 6 + [429] * 2
     assert one.http.get(f"{one.issuer.rpartition('/')[0]}/readyz").status_code == 200
 
 
 @pytest.mark.rule("N-02")
-@GONE
+@FAILING
 def test_what_works_once_works_once_without_redis(
-    two: tuple[RunningServer, RawWallet, RawWallet], own_redis: RedisServer, gone: str
+    two: tuple[RunningServer, RawWallet, RawWallet], own_redis: RedisServer, way: str
 ) -> None:
     _, wallet, other = two
     code = wallet.code()
@@ -71,7 +71,7 @@ def test_what_works_once_works_once_without_redis(
 
     used = proof()
     assert wallet.exchange(code, dpop=used).status_code == 200
-    flush(own_redis.url) if gone == "emptied" else own_redis.stop()
+    own_redis.fail(way)
     wallet.sent_to = other.sent_to
     assert error_of(wallet.exchange(code, dpop=used)) == (400, "invalid_dpop_proof")
     assert error_of(wallet.exchange(code, dpop=proof())) == (400, "invalid_grant")

@@ -22,6 +22,7 @@ import uvicorn
 
 from app.adapters.db.platform import SqlPlatform
 from app.adapters.db.store import SqlDatabase
+from app.adapters.logs import configure_logging
 from app.adapters.server import server_config
 from app.main import Service, build, open_service
 from app.ports import Database, Platform
@@ -114,6 +115,7 @@ class TrappedPlatform:
 def _serve(settings: Settings, now: int, trap: Trap) -> None:
     # The jobs of the service keep the real platform: they run when they like and would step into the trap.
     _log_to(settings.data_directory)
+    configure_logging(settings.log)
     with mock.patch("app.main.SqlDatabase", lambda *parts: TrappedDatabase(SqlDatabase(*parts), trap)):
         uvicorn.Server(server_config(build(settings, clock=FixedClock(now)), settings)).run()
 

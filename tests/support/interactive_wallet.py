@@ -112,7 +112,7 @@ class InteractiveWallet(RawWallet):
 
     def agree(self, asked: httpx2.Response, *, sign_in_as: str | None = None) -> dict[str, str]:
         """Go through the pages with a new browser; return the parameters of the redirect to the wallet."""
-        browser = Browser(self.verify)
+        browser = Browser(self.verify, transport=self.transport)
         try:
             page = browser.get(self.web_url(asked))
             if sign_in_as is not None:
@@ -122,11 +122,18 @@ class InteractiveWallet(RawWallet):
             browser.close()
 
     def interactive_code(self, credential: str) -> str:
-        """Walk to a code: present, and agree where a browser is asked for."""
+        """Walk to a code: present, agree where a browser is asked for, and present again where that is not all."""
         answer = self.show(self.begin(), credential)
         assert answer.status_code == 200, answer.text
-        code: str = answer.json()["code"] if "code" in answer.json() else self.agree(answer)["code"]
-        return code
+        if "code" in answer.json():
+            return str(answer.json()["code"])
+        reached = self.agree(answer)
+        if "code" in reached:
+            return reached["code"]
+        asked = self.follow_up(reached["auth_session"], {"code_verifier": self.verifier})
+        answer = self.show(asked, credential)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["code"])
 
     def interactive_token(self, credential: str) -> str:
         """Walk to an access token."""

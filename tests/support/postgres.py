@@ -24,8 +24,10 @@ from app.adapters.db.tables import metadata
 class PostgresServer:
     """A running server on which databases can be made. Migrated ones are emptied and used again: that is quicker."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, is_own: bool = False) -> None:
         self._url = url
+        self.is_own = is_own
+        """Whether it runs on this machine for these tests alone."""
         self._free: list[str] = []
         self._all: list[str] = []
         self._numbers = itertools.count()
@@ -45,16 +47,21 @@ class PostgresServer:
         await _execute(url, f"{_END_OTHERS}; TRUNCATE {tables}")
         self._free.append(url)
 
-    async def create_database(self) -> str:
-        """Make a database without any table and return its URL."""
+    async def create_database(self, *, folder: Path | None = None) -> str:
+        """Make a database without any table, in a folder of its own if need be, and return its URL."""
         name = f"vestibule_test_{os.getpid()}_{next(self._numbers)}"
-        await _execute(self._url, f"CREATE DATABASE {name}")
+        if folder is None:
+            await _execute(self._url, f"CREATE DATABASE {name}")
+        else:
+            await _execute(self._url, f"CREATE TABLESPACE {name} LOCATION '{folder}'")
+            await _execute(self._url, f"CREATE DATABASE {name} TABLESPACE {name}")
         return urlunsplit(urlsplit(self._url)._replace(path=f"/{name}"))
 
     async def drop_database(self, url: str) -> None:
         """Remove a database, whoever is still connected to it."""
         name = urlsplit(url).path.removeprefix("/")
         await _execute(self._url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await _execute(self._url, f"DROP TABLESPACE IF EXISTS {name}")
 
     async def close(self) -> None:
         """Remove the migrated databases."""
@@ -84,7 +91,7 @@ def start_or_skip() -> PostgresServer:
         if os.environ.get("CI") == "true" or os.environ.get("VESTIBULE_TEST_REQUIRE_POSTGRES") == "1":
             raise RuntimeError(missing)
         pytest.skip(missing)
-    return PostgresServer(_start(binaries))
+    return PostgresServer(_start(binaries), is_own=True)
 
 
 def _binaries() -> Path | None:

@@ -91,8 +91,8 @@ def form_fields(html: str) -> dict[str, str]:
 class Browser:
     """A browser with a cookie jar, which follows redirects within the issuer only."""
 
-    def __init__(self, verify: ssl.SSLContext | bool = TRUST) -> None:
-        self.http = httpx2.Client(follow_redirects=False, verify=verify, timeout=30)
+    def __init__(self, verify: ssl.SSLContext | bool = TRUST, *, transport: httpx2.BaseTransport | None = None) -> None:
+        self.http = httpx2.Client(follow_redirects=False, verify=verify, transport=transport, timeout=30)
 
     def get(self, url: str) -> httpx2.Response:
         """Open a page."""
@@ -143,9 +143,11 @@ class RawWallet:
     nonces: dict[str, str] = field(default_factory=dict)
     sent_to: str | None = None
     """The origin requests really go to, of one of several processes behind the issuer's."""
+    transport: httpx2.BaseTransport | None = None
+    """The way requests go, those of its browsers too, where it is not the usual one."""
 
     def __post_init__(self) -> None:
-        self.http = httpx2.Client(follow_redirects=False, verify=self.verify, timeout=30)
+        self.http = httpx2.Client(follow_redirects=False, verify=self.verify, transport=self.transport, timeout=30)
 
     def __enter__(self) -> Self:
         return self
@@ -270,7 +272,7 @@ class RawWallet:
 
     def code(self, changes: Mapping[str, Any] | None = None, **options: Any) -> str:
         """Push, sign in, agree; return the code."""
-        browser = Browser(self.verify)
+        browser = Browser(self.verify, transport=self.transport)
         try:
             return redirect_parameters(browser.walk(self.authorize_url(self.push(changes, **options))))["code"]
         finally:

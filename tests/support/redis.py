@@ -56,6 +56,29 @@ class RedisServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def fail(self, way: str) -> None:
+        """Let it fail in one of the `WAYS_TO_FAIL`."""
+        match way:
+            case "emptied":
+                flush(self.url)
+            case "restarted":
+                self.stop()
+                self.start()
+            case "stopped":
+                self.stop()
+            case "hanging":
+                self.freeze()
+
+    def recover(self) -> None:
+        """Answer again, whatever was done to it."""
+        if self._process is None:
+            self.start()
+        self.thaw()
+
+
+WAYS_TO_FAIL = ["emptied", "restarted", "stopped", "hanging"]
+"""What becomes of a Redis: in the first two it answers, and knows nothing."""
+
 
 def flush(url: str) -> None:
     """Empty a server's database."""

@@ -179,6 +179,8 @@ def serving_process(settings: Settings, *, port: int, workers: int = 1) -> Itera
         },
         "VESTIBULE_DATA_DIRECTORY": str(settings.data_directory),
     }
+    if settings.redis.url is not None:
+        environment["VESTIBULE_REDIS__URL"] = settings.redis.url.reveal()
     if settings.metrics.port is not None:
         environment["VESTIBULE_METRICS__PORT"] = str(settings.metrics.port)
     if workers > 1:

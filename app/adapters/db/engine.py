@@ -1,5 +1,6 @@
 """Transactions on SQLite and PostgreSQL: one function, run whole on a synchronous SQLAlchemy connection."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +21,11 @@ T = TypeVar("T")
 LOCK_TIMEOUT = 5_000
 """Milliseconds a transaction waits for another's lock, on either database."""
 
+PATIENCE: Final = 10.0
+"""Seconds a request waits for its transaction on PostgreSQL, for a connection and every answer together.
+
+A server that answers nothing, and a network that has gone, are told by nothing but the time it takes.
+"""
 
 _TURN: Final = 0x76657374_7475726E
 """Key of the advisory lock of `await_turn`."""
@@ -39,8 +45,8 @@ class Transactions(Protocol):
         """Run `work` in a transaction that cannot write."""
         ...
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a write transaction."""
+    async def write(self, work: Callable[[Connection], T], *, patience: float = PATIENCE) -> T:
+        """Run `work` in a write transaction, which may take longer where nobody waits for it."""
         ...
 
     async def close(self) -> None:
@@ -134,7 +140,7 @@ class SqliteTransactions:
         with telling_what_passes():
             return await self._reader.run(work)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, patience: float = PATIENCE) -> T:
         """Run `work` in a write transaction, begun with the write lock."""
         with telling_what_passes():
             return await self._writer.run(work)
@@ -241,16 +247,20 @@ class PostgresTransactions:
         """Run `work` in a read-only transaction."""
         return await _run(self._reading.begin, work)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a write transaction."""
-        return await _run(self._writing.begin, work)
+    async def write(self, work: Callable[[Connection], T], *, patience: float = PATIENCE) -> T:
+        """Run `work` in a write transaction, which may take longer where nobody waits for it."""
+        return await _run(self._writing.begin, work, patience)
 
     async def close(self) -> None:
         """Close every connection of the pool."""
         await self._engine.dispose()
 
 
-async def _run(begin: Callable[[], AbstractContextManager[Connection]], work: Callable[[Connection], T]) -> T:
+async def _run(
+    begin: Callable[[], AbstractContextManager[Connection]],
+    work: Callable[[Connection], T],
+    patience: float = PATIENCE,
+) -> T:
     """Run `work` whole, from taking the connection to giving it back.
 
     In one greenlet of SQLAlchemy's, which waits for the network on behalf of synchronous code; its own asynchronous
@@ -262,7 +272,8 @@ async def _run(begin: Callable[[], AbstractContextManager[Connection]], work: Ca
             return work(connection)
 
     with telling_what_passes():
-        return await greenlet_spawn(transaction)
+        async with asyncio.timeout(patience):
+            return await greenlet_spawn(transaction)
 
 
 def await_turn(connection: Connection) -> None:

@@ -18,6 +18,9 @@ from app.storage import PlatformStore
 
 T = TypeVar("T")
 
+_PATIENCE: Final = 600
+"""Seconds that commands and jobs wait for a transaction: one may change many rows."""
+
 _ALIVE: Final = select(tenants).where(tenants.c.status != "deleted").order_by(tenants.c.slug)
 _BY_SLUG: Final = select(tenants).where(tenants.c.slug == bindparam("of_slug"))
 _INSERT: Final = insert(tenants).inline()
@@ -154,7 +157,7 @@ class SqlPlatform:
     async def transact(self, work: Callable[[PlatformStore], T]) -> T:
         """Run `work` in a write transaction and commit."""
         return await self._transactions.write(
-            lambda connection: work(SqlPlatformStore(connection, self._vaults, self._entropy))
+            lambda connection: work(SqlPlatformStore(connection, self._vaults, self._entropy)), patience=_PATIENCE
         )
 
     async def is_reachable(self) -> bool:

@@ -1,0 +1,109 @@
+"""What lies between the service and PostgreSQL: it may be slow, let nothing pass, or break at the worst moment."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit, urlunsplit
+
+
+class Relay:
+    """Listens on a port of its own and passes on what it hears, both ways; lives in one event loop."""
+
+    def __init__(self, url: str) -> None:
+        self._to = urlsplit(url)
+        self._loop = asyncio.get_running_loop()
+        self._open, self._ended = asyncio.Event(), asyncio.Event()
+        self._open.set()
+        self._port = 0
+        self._commits, self._last_commit = 0, 0
+        self.delay = 0.0
+        """Seconds that everything takes on its way."""
+
+    @property
+    def url(self) -> str:
+        """The database, reached through here."""
+        user = self._to.netloc.rpartition("@")[0]
+        return urlunsplit(self._to._replace(netloc=f"{user}@127.0.0.1:{self._port}"))
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Let nothing pass, and tell nobody."""
+        self._loop.call_soon_threadsafe(self._open.clear)
+        try:
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(self._open.set)
+
+    def break_after_commit(self, number: int) -> None:
+        """Pass on this COMMIT of a transaction that writes, counted from now, and then break: nobody hears of it."""
+        self._commits, self._last_commit = 0, number
+
+    @property
+    def has_broken(self) -> bool:
+        """Whether there were so many."""
+        return 0 < self._last_commit <= self._commits
+
+    async def run(self, listening: "Future[Relay]") -> None:
+        """Listen, until told to end."""
+        async with await asyncio.start_server(self._connected, "127.0.0.1", 0) as server:
+            self._port = server.sockets[0].getsockname()[1]
+            listening.set_result(self)
+            await self._ended.wait()
+
+    def end(self) -> None:
+        """Do not listen any more."""
+        self._loop.call_soon_threadsafe(self._ended.set)
+
+    async def _connected(self, service: asyncio.StreamReader, to_service: asyncio.StreamWriter) -> None:
+        database, to_database = await asyncio.open_connection(self._to.hostname, self._to.port)
+        writing = breaking = False
+
+        async def pass_questions() -> None:
+            nonlocal writing, breaking
+            while octets := await self._hear(service):
+                if b"BEGIN" in octets:
+                    writing = b"READ ONLY" not in octets
+                if writing and b"COMMIT;" in octets:
+                    self._commits += 1
+                    breaking = self._commits == self._last_commit
+                to_database.write(octets)
+
+        async def pass_answers() -> None:
+            while octets := await self._hear(database):
+                if breaking:
+                    break
+                to_service.write(octets)
+
+        with suppress(OSError):
+            both = [asyncio.create_task(pass_questions()), asyncio.create_task(pass_answers())]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for one in both:
+                one.cancel()
+        to_service.close()
+        to_database.close()
+
+    async def _hear(self, reader: asyncio.StreamReader) -> bytes:
+        octets = await reader.read(65536)
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        await self._open.wait()
+        return octets
+
+
+@contextmanager
+def relayed(url: str) -> Iterator[Relay]:
+    """Stand before a database."""
+    listening: Future[Relay] = Future()
+
+    async def run() -> None:
+        await Relay(url).run(listening)
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(asyncio.run, run())
+        relay = listening.result(10)
+        try:
+            yield relay
+        finally:
+            relay.end()
+            running.result()
