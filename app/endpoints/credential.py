@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from litestar import Response, post
+from litestar import post
 from litestar.di import NamedDependency
 from msgspec import Struct
 
 from app.document.model import HolderBindingMode
 from app.endpoints.deps import PresentedToken
 from app.endpoints.errors import nonce_header
-from app.endpoints.wire import CREDENTIAL_REQUEST_LIMIT, json_answer
+from app.endpoints.wire import CREDENTIAL_REQUEST_LIMIT, JsonAnswer, json_answer
 from app.formats import sd_jwt_vc
 from app.interaction.holder import check_holder_key
 from app.interaction.presented import is_still_trusted
@@ -51,7 +51,7 @@ async def credential(
     access_token: NamedDependency[PresentedToken],
     proof: NamedDependency[DpopProof | None],
     json_object: NamedDependency[dict[str, Any]],
-) -> Response[bytes]:
+) -> JsonAnswer:
     """Issue one credential bound to the key of one proof."""
     request = read_credential_request(json_object)
     claimed = await tenancy.write(lambda store: _claim(tenancy, store, access_token, proof, request))

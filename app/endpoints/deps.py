@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from app.endpoints.boundary import OWN_ORIGIN
 from app.endpoints.limits import count_address, count_client, count_session, count_tenant
 from app.endpoints.serving import Serving
-from app.endpoints.wire import HttpRequest, read_form, read_json_object
+from app.endpoints.wire import HttpRequest, header, read_form, read_json_object
 from app.ports import RequestRecord
 from app.protocol.client_auth import AuthenticatedClient, authenticate, names_client, sent_client_id
 from app.protocol.dpop import DpopProof, judge_dpop_proof
@@ -58,7 +58,9 @@ async def provide_client(
 
 def _authenticated_client(request: HttpRequest, tenancy: Tenancy, form: Form) -> AuthenticatedClient:
     request.scope["state"]["record"].client = sent_client_id(form)
-    return authenticate(form, authorization_header="authorization" in request.headers, clients=tenancy.document.clients)
+    return authenticate(
+        form, authorization_header=header(request, b"authorization") is not None, clients=tenancy.document.clients
+    )
 
 
 async def provide_interactive_client(
@@ -74,7 +76,7 @@ async def provide_interactive_client(
         await count_client(request, tenancy, client.client_id, serving.rate_limits, kind="starts")
         return client
     await count_session(tenancy, form["auth_session"], serving.rate_limits)
-    if not names_client(form, authorization_header="authorization" in request.headers):
+    if not names_client(form, authorization_header=header(request, b"authorization") is not None):
         return None
     return _authenticated_client(request, tenancy, form)
 
@@ -97,7 +99,7 @@ async def provide_access_token(
     request: HttpRequest, tenancy: NamedDependency[Tenancy], serving: Serving
 ) -> PresentedToken:
     """Verify the access token of a request to the credential issuer (CR-02). Raises `Refusal`."""
-    scheme, text = read_authorization(request.headers.get("authorization"))
+    scheme, text = read_authorization(header(request, b"authorization"))
     verified = verify_access_token(
         text, issuer=tenancy.issuer, keys=tenancy.keys.access_token_keys, now=tenancy.clock.now()
     )
@@ -128,7 +130,7 @@ async def provide_json_object(
 def _judge_proof(
     request: HttpRequest, tenancy: Tenancy, *, family: NonceFamily, access_token: str | None
 ) -> DpopProof | None:
-    token = request.headers.get("dpop")
+    token = header(request, b"dpop")
     if token is None:
         return None
     document = tenancy.document

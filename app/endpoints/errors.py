@@ -10,7 +10,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from app.endpoints.wire import json_answer
+from app.endpoints.wire import JsonAnswer, json_answer
 from app.pages.render import error_page
 from app.ports import DatabaseUnavailable, RequestRecord, TooManyRequests
 from app.protocol import dpop
@@ -63,7 +63,11 @@ _TEXTS: Final = {
 }
 
 
-def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Any]:
+Answer = Response[Any] | JsonAnswer
+"""A page, or JSON."""
+
+
+def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Answer:
     """Map a refusal to the answer of the endpoint that was asked."""
     record: RequestRecord = request.scope["state"]["record"]
     record.outcome, record.reason = refusal.code, refusal.reason or None
@@ -80,7 +84,7 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Respons
             return _oauth_answer(request, refusal.code, text)
 
 
-def answer_http_exception(request: Request[Any, Any, Any], exception: HTTPException) -> Response[Any]:
+def answer_http_exception(request: Request[Any, Any, Any], exception: HTTPException) -> Answer:
     """Map what the framework refuses (no such path, wrong method, body too large) like our own refusals."""
     if exception.status_code >= 500:
         return answer_unforeseen(request, exception)
@@ -94,28 +98,28 @@ def answer_http_exception(request: Request[Any, Any, Any], exception: HTTPExcept
     return answer
 
 
-def answer_unforeseen(request: Request[Any, Any, Any], exception: Exception) -> Response[Any]:
+def answer_unforeseen(request: Request[Any, Any, Any], exception: Exception) -> Answer:
     """Answer what nobody foresaw: no detail leaves the service."""
     record: RequestRecord = request.scope["state"]["record"]
     structlog.get_logger("request").error("unexpected", exc_info=exception, request_id=record.request_id)
     return answer_refusal(request, Refusal("server_error", reason=type(exception).__name__))
 
 
-def answer_unavailable(request: Request[Any, Any, Any], problem: DatabaseUnavailable) -> Response[Any]:
+def answer_unavailable(request: Request[Any, Any, Any], problem: DatabaseUnavailable) -> Answer:
     """Answer that it may go better in a while; nothing was changed."""
     answer = answer_refusal(request, Refusal("temporarily_unavailable", reason=f"database: {problem}"))
     answer.headers["Retry-After"] = "2"
     return answer
 
 
-def answer_too_many(request: Request[Any, Any, Any], problem: TooManyRequests) -> Response[Any]:
+def answer_too_many(request: Request[Any, Any, Any], problem: TooManyRequests) -> Answer:
     """Answer that this was one request too many, and when to come back (RFC 6585 §4, PAR-13)."""
     answer = answer_refusal(request, Refusal("too_many_requests", reason=f"limit: {problem}"))
     answer.headers["Retry-After"] = str(problem.seconds)
     return answer
 
 
-def answer_problem(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
+def answer_problem(request: Request[Any, Any, Any], problem: Exception) -> Answer:
     """Map any exception, for what happens before the framework's own handlers are there."""
     match problem:
         case Refusal():
@@ -134,7 +138,7 @@ def _endpoint_of(path: str) -> str:
     return next((segment for segment in path.split("/")[1:3] if segment in ("authorize", "credential")), "")
 
 
-def _oauth_answer(request: Request[Any, Any, Any], code: str, text: str) -> Response[bytes]:
+def _oauth_answer(request: Request[Any, Any, Any], code: str, text: str) -> Answer:
     headers: dict[str, str] = {}
     if code == "use_dpop_nonce":
         # RFC 9449 §8 (DP-26)
@@ -146,7 +150,7 @@ def _oauth_answer(request: Request[Any, Any, Any], code: str, text: str) -> Resp
     return _error("invalid_request" if code in _INTERNAL else code, text, _STATUS.get(code, 400), headers)
 
 
-def _resource_answer(request: Request[Any, Any, Any], code: str, text: str) -> Response[bytes]:
+def _resource_answer(request: Request[Any, Any, Any], code: str, text: str) -> Answer:
     if code == "missing_token":
         # RFC 6750 §3, RFC 9449 §7.1 (DP-24): a challenge, no error, where no token was sent.
         return Response(
@@ -185,7 +189,7 @@ def nonce_header(tenancy: Tenancy, family: NonceFamily) -> dict[str, str]:
     return {"DPoP-Nonce": tenancy.fresh_nonce(family)}
 
 
-def _error(code: str, text: str, status: int, headers: dict[str, str]) -> Response[bytes]:
+def _error(code: str, text: str, status: int, headers: dict[str, str]) -> JsonAnswer:
     # RFC 9126 §2.3 has the status 429 and no word for it; RFC 6749 §4.1.2.1 has one for what goes better in a while.
     error = "temporarily_unavailable" if code == "too_many_requests" else code
     body = {"error": error, "error_description": text} if text else {"error": error}

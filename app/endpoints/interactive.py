@@ -1,12 +1,12 @@
 """The Interactive Authorization Endpoint (OpenID4VCI 1.1 §6): begins interactive sessions and takes follow-ups."""
 
-from litestar import Response, post
+from litestar import post
 from litestar.di import NamedDependency, Provide
 
 from app.endpoints.deps import Form, provide_interactive_client
 from app.endpoints.errors import nonce_header
 from app.endpoints.serving import Serving
-from app.endpoints.wire import INTERACTIVE_REQUEST_LIMIT, HttpRequest, json_answer
+from app.endpoints.wire import INTERACTIVE_REQUEST_LIMIT, HttpRequest, JsonAnswer, json_answer
 from app.interaction.dialects import iae
 from app.interaction.start import begin_interactive
 from app.protocol.client_auth import AuthenticatedClient
@@ -29,7 +29,7 @@ async def interactive_authorization(
     client: NamedDependency[AuthenticatedClient | None],
     proof: NamedDependency[DpopProof | None],
     serving: Serving,
-) -> Response[bytes]:
+) -> JsonAnswer:
     """Answer what is needed next, or the code (OpenID4VCI 1.1 §6.2): 200 either way."""
     if client is None or "auth_session" in form:
         answer = await serving.follow_ups.answer(tenancy, form, body=await request.body(), client=client, proof=proof)

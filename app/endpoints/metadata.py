@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from litestar import Litestar, Response, get
+from litestar import Litestar, get
 from litestar.di import NamedDependency
 
-from app.endpoints.wire import HttpRequest, public_answer
+from app.endpoints.wire import HttpRequest, JsonAnswer, public_answer
 from app.protocol.metadata import (
     AUTHORIZATION_SERVER,
     CREDENTIAL_ISSUER,
@@ -23,7 +23,7 @@ def _paths(document: str) -> list[str]:
 
 
 @get(_paths(AUTHORIZATION_SERVER), opt={"counted_as": "metadata"})
-async def authorization_server(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> Response[bytes]:
+async def authorization_server(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> JsonAnswer:
     """Return the authorization server metadata (RFC 8414 §3.2)."""
     return public_answer(
         authorization_server_metadata(
@@ -33,7 +33,7 @@ async def authorization_server(request: HttpRequest, tenancy: NamedDependency[Te
 
 
 @get(_paths(CREDENTIAL_ISSUER), opt={"counted_as": "metadata"})
-async def credential_issuer(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> Response[bytes]:
+async def credential_issuer(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> JsonAnswer:
     """Return the credential issuer metadata (OpenID4VCI §12.2.2)."""
     return public_answer(
         credential_issuer_metadata(

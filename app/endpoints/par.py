@@ -1,11 +1,11 @@
 """Pushed authorization requests (RFC 9126; OpenID4VCI §5.1.4): begins a session of dialect `web`."""
 
-from litestar import Response, post
+from litestar import post
 from litestar.di import NamedDependency
 
 from app.endpoints.deps import Form
 from app.endpoints.errors import nonce_header
-from app.endpoints.wire import FORM_LIMIT, json_answer
+from app.endpoints.wire import FORM_LIMIT, JsonAnswer, json_answer
 from app.interaction.dialects import web
 from app.interaction.start import push
 from app.protocol.client_auth import AuthenticatedClient
@@ -24,7 +24,7 @@ async def pushed_authorization_request(
     form: NamedDependency[Form],
     client: NamedDependency[AuthenticatedClient],
     proof: NamedDependency[DpopProof | None],
-) -> Response[bytes]:
+) -> JsonAnswer:
     """Take a push: 201 with a `request_uri` (RFC 9126 §2.2, PAR-05)."""
     request = read_authorization_request(
         form, client=client, proof=proof, document=tenancy.document, issuer=tenancy.issuer

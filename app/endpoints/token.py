@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from litestar import Response, post
+from litestar import post
 from litestar.di import NamedDependency
 from msgspec import Struct
 
 from app.endpoints.deps import Form
 from app.endpoints.errors import nonce_header
-from app.endpoints.wire import FORM_LIMIT, json_answer
+from app.endpoints.wire import FORM_LIMIT, JsonAnswer, json_answer
 from app.interaction.completion import authorization_by_identifiers
 from app.interaction.presented import is_still_trusted
 from app.interaction.single_use import spend_proof
@@ -54,7 +54,7 @@ async def token(
     form: NamedDependency[Form],
     client: NamedDependency[AuthenticatedClient],
     proof: NamedDependency[DpopProof | None],
-) -> Response[bytes]:
+) -> JsonAnswer:
     """Exchange an authorization code for an access token bound to the proof's key."""
     check_grant_type(form)
     check_resource(form, issuer=tenancy.issuer)
