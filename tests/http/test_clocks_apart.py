@@ -5,17 +5,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from app.adapters.db.expiry import MARGIN
 from app.jobs.schedule import JOBS
 from app.main import Service
-from app.settings import ServerSettings
 from tests.support.documents import document
 from tests.support.fakes import FixedClock
 from tests.support.raw_wallet import error_of
-from tests.support.server import RunningServer, free_port, fresh_server, running_server
+from tests.support.server import RunningServer, fresh_server, second_process
 
 pytestmark = pytest.mark.rule("N-08")
 STEP = 15
@@ -24,12 +22,10 @@ STEP = 15
 class Apart:
     """Two processes, and a wallet whose clock is that of the one it talks to."""
 
-    def __init__(self, behind: RunningServer, ahead: RunningServer) -> None:
+    def __init__(self, behind: RunningServer, ahead: RunningServer, origin: str) -> None:
         self.behind, self.ahead = behind, ahead
         self.wallet = behind.wallet()
-        self.wallet_ahead = replace(
-            self.wallet, clock=ahead.clock, sent_to=f"http://localhost:{ahead.settings.server.port}", nonces={}
-        )
+        self.wallet_ahead = replace(self.wallet, clock=ahead.clock, sent_to=origin, nonces={})
 
     def pass_time(self, seconds: int) -> None:
         """Let time pass; the process that is ahead runs its jobs by its own clock."""
@@ -54,11 +50,9 @@ async def _run_jobs(service: Service) -> int:
 @pytest.fixture
 def apart(tmp_path: Path) -> Iterator[Apart]:
     with fresh_server(tmp_path, [document()]) as behind:
-        port = free_port()
-        settings = msgspec.structs.replace(behind.settings, server=ServerSettings(port=port, graceful_shutdown=2))
         clock = FixedClock(behind.clock.now() + MARGIN)
-        with running_server(settings, [], clock=clock) as ahead:
-            both = Apart(behind, ahead)
+        with second_process(behind, clock=clock) as (ahead, origin):
+            both = Apart(behind, ahead, origin)
             with both.wallet, both.wallet_ahead:
                 yield both
 
