@@ -9,38 +9,42 @@ import httpx2
 import pytest
 
 from tests.support.campus import campus, person
-from tests.support.interactive_wallet import interactive_wallet
+from tests.support.interactive_wallet import InteractiveWallet, interactive_wallet
 from tests.support.raw_wallet import error_of
 from tests.support.server import RunningServer, fresh_server, running_server
 
 LONGEST = 900
-"""Seconds that anything lives which works once."""
+"""Seconds that anything lives which works once or for a while."""
 
 Use = Callable[[], httpx2.Response]
 
 
 @contextmanager
 def uses(server: RunningServer) -> Iterator[dict[str, Use]]:
-    """Things that work once, each with what a wallet does with it, proofs made anew."""
+    """What works once or for a while, each with what a wallet does with it; all around it is made anew."""
     erika = person(server, "erika")
-    with (
-        interactive_wallet(server, holder=erika.holder) as first,
-        interactive_wallet(server, holder=erika.holder) as second,
-        interactive_wallet(server, holder=erika.holder) as third,
-        interactive_wallet(server, holder=erika.holder, scope="diploma") as fourth,
-    ):
-        asked = first.begin()
-        shown = first.present(asked, erika.pid)
-        code = second.interactive_code(erika.pid)
-        token = third.interactive_token(erika.pid)
-        proof = third.key_proof(third.c_nonce())
-        agreed = fourth.show(fourth.begin(), erika.pid)
-        body = {"credential_configuration_id": third.scope, "proofs": {"jwt": [proof]}}
+    with ExitStack() as stack:
+
+        def wallet(scope: str = "student-card") -> InteractiveWallet:
+            return stack.enter_context(interactive_wallet(server, holder=erika.holder, scope=scope))
+
+        presenting, exchanging, asking, browsing = wallet(), wallet(), wallet(), wallet("diploma")
+        asked = presenting.begin()
+        code = exchanging.interactive_code(erika.pid)
+        token = asking.interactive_token(erika.pid)
+        nonce = asking.c_nonce()
+        agreed = browsing.show(browsing.begin(), erika.pid)
+
+        def credential(access_token: str, c_nonce: str) -> httpx2.Response:
+            proofs = {"jwt": [asking.key_proof(c_nonce)]}
+            return asking.credential(access_token, {"credential_configuration_id": asking.scope, "proofs": proofs})
+
         yield {
-            "a session": lambda: first.respond(asked, shown),
-            "a code": lambda: second.exchange(code),
-            "a nonce": lambda: third.credential(token, body),
-            "a request for a browser": lambda: fourth.http.get(fourth.web_url(agreed)),
+            "a session": lambda: presenting.show(asked, erika.pid),
+            "a code": lambda: exchanging.exchange(code),
+            "a nonce": lambda: credential(asking.interactive_token(erika.pid), nonce),
+            "a token": lambda: credential(token, asking.c_nonce()),
+            "a request for a browser": lambda: browsing.http.get(browsing.web_url(agreed)),
         }
 
 
@@ -59,7 +63,11 @@ def test_what_a_backup_brings_back(tmp_path: Path, age: int, statuses: set[int])
             things = wallets.enter_context(uses(server))
             copy(database, backup)
             assert {name: use().status_code for name, use in things.items()} == dict.fromkeys(things, 200)
-            spent = {"a code": (400, "invalid_grant"), "a nonce": (400, "invalid_nonce")}
+            spent = {
+                "a session": (400, "invalid_request"),
+                "a code": (400, "invalid_grant"),
+                "a nonce": (400, "invalid_nonce"),
+            }
             assert {name: error_of(things[name]()) for name in spent} == spent
         copy(backup, database)
         server.clock.advance(age)
