@@ -58,6 +58,7 @@ def apart(tmp_path: Path) -> Iterator[Apart]:
                 yield both
 
 
+@pytest.mark.rule("N-09")
 def test_what_was_spent_at_one_is_spent_at_the_other_as_long_as_it_lives(apart: Apart) -> None:
     wallet = apart.wallet
     c_nonce = wallet.c_nonce()
