@@ -8,15 +8,13 @@ processes. Beside it stands what the cryptography of one journey costs alone, me
 """
 
 import argparse
-import asyncio
 import json
 import multiprocessing
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -24,17 +22,14 @@ from typing import Any, Final
 import httpx2
 import msgspec
 import psutil
-import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 
-from app.adapters.db.migrate import upgrade
-from app.settings import LimitSettings
 from tests.support.campus import academy
 from tests.support.fakes import RunningClock
 from tests.support.interactive_wallet import InteractiveWallet
-from tests.support.postgres import start_or_skip
+from tests.support.measured import all_limits, fresh_database, processes
 from tests.support.presented import PID_ISSUER
 from tests.support.server import RunningServer, free_port, serving_process, settings_for
 from tests.support.stored import store_finished_sessions
@@ -77,7 +72,7 @@ def main() -> None:
         if options.workers > 1 and database == "sqlite":
             print("sqlite: several processes need PostgreSQL; left out", file=sys.stderr)
             continue
-        with tempfile.TemporaryDirectory() as folder, _url(database, Path(folder)) as url:
+        with tempfile.TemporaryDirectory() as folder, fresh_database(database, Path(folder)) as url:
             if url is None:
                 continue
             print(f"measuring {database}: {options.journeys} journeys", file=sys.stderr)
@@ -93,33 +88,13 @@ def main() -> None:
         print(json.dumps(_as_dict(measured)) if options.json else _table(measured))
 
 
-@contextmanager
-def _url(database: str, folder: Path) -> Iterator[str | None]:
-    if database == "sqlite":
-        yield f"sqlite:///{folder}/vestibule.db"
-        return
-    try:
-        server = start_or_skip()
-    except pytest.skip.Exception as missing:
-        print(missing, file=sys.stderr)
-        yield None
-        return
-    url = asyncio.run(server.create_database())
-    yield url
-    asyncio.run(server.drop_database(url))
-
-
 def _measure(
     database: str, url: str, folder: Path, *, workers: int, concurrency: int, journeys: int, stored: int
 ) -> Measured:
     port = free_port()
     # Counted as ever, but one address sends everything: no number is ever reached.
-    unreached = {field.name: 10**9 for field in msgspec.structs.fields(LimitSettings) if field.type is int}
-    settings = msgspec.structs.replace(
-        settings_for(url, folder, port=port), limits=msgspec.structs.replace(LimitSettings(), **unreached)
-    )
+    settings = msgspec.structs.replace(settings_for(url, folder, port=port), limits=all_limits(lambda _: 10**9))
     running = RunningServer(settings, RunningClock())
-    asyncio.run(upgrade(url))
     running.apply(academy())
     if stored:
         store_finished_sessions(running, "academy", stored)
@@ -130,7 +105,7 @@ def _measure(
         before, began = _cpu(process), time.perf_counter()
         waited = _walk_at_once(running.issuer("academy"), concurrency, each)
         took, cpu = time.perf_counter() - began, _cpu(process) - before
-        resident = sum(each.memory_info().rss for each in _all(process)) / 2**20
+        resident = sum(each.memory_info().rss for each in processes(process)) / 2**20
     done = each * concurrency
     return Measured(
         database=database,
@@ -147,12 +122,8 @@ def _measure(
     )
 
 
-def _all(process: psutil.Process) -> Sequence[psutil.Process]:
-    return [process, *process.children(recursive=True)]
-
-
 def _cpu(process: psutil.Process) -> float:
-    return sum(times.user + times.system for times in (each.cpu_times() for each in _all(process)))
+    return sum(times.user + times.system for times in (each.cpu_times() for each in processes(process)))
 
 
 def _walk_at_once(issuer: str, wallets: int, journeys: int) -> dict[str, list[float]]:

@@ -179,6 +179,7 @@ async def test_who_moves_a_session_at_the_boundary_brings_nothing_back(database:
 
 
 @pytest.mark.postgres
+@pytest.mark.rule("N-09")
 async def test_who_ends_a_session_while_its_time_is_being_called_has_ended_it(postgres_server: PostgresServer) -> None:
     """Where two write at once: the job chose the session, and waits for the request that is ending it."""
     url = await postgres_server.take_migrated()

@@ -1,6 +1,12 @@
 """Rate limits over HTTP: who is told 429 and when to come back, who is not, and that nothing was done for it."""
 
+import itertools
+import statistics
+import threading
+import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -162,6 +168,42 @@ def test_tenants_are_limited_where_no_client_is_known(tmp_path: Path) -> None:
             one.http.post(f"{one.issuer}/nonce", headers=sent_from(f"203.0.113.{n}")).status_code for one, n in asked
         ]
     assert statuses == [200, 200, 429] * 2
+
+
+@pytest.mark.rule("M-18")
+def test_a_tenant_that_is_flooded_leaves_the_others_theirs(tmp_path: Path) -> None:
+    """However many send it, the one is told 429 beyond its limit, and the other is served, and soon."""
+    flooded, others, waited = Counter[int](), Counter[int](), []
+    done = threading.Event()
+
+    def flood(network: int) -> None:
+        with server.wallet() as wallet:
+            for number in itertools.count():
+                if done.is_set():
+                    break
+                # From ever new addresses: no narrower limit is reached.
+                flooded[push(wallet, f"198.51.{network}.{number % 256}").status_code] += 1
+
+    with (
+        limited_server(tmp_path, LimitSettings(starts_per_tenant=60)) as server,
+        server.wallet("other-tenant") as other,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        flooding = [pool.submit(flood, network) for network in range(3)]
+        try:
+            for number in range(60):
+                began = time.perf_counter()
+                others[push(other, f"203.0.113.{number}").status_code] += 1
+                waited.append(time.perf_counter() - began)
+        finally:
+            done.set()
+        for each in flooding:
+            each.result()
+    assert others == {201: 60}
+    assert flooded[201] == 60
+    assert flooded[429] > 60
+    # Usually some hundredths of a second.
+    assert statistics.quantiles(waited, n=20)[-1] < 1
 
 
 def test_credentials_are_counted_by_the_client_of_the_token(tmp_path: Path) -> None:

@@ -31,10 +31,16 @@ class RawAnswer:
         return msgspec.json.decode(self.body)
 
 
-def exchange(url: str, octets: bytes, *, timeout: float = 10) -> RawAnswer:
-    """Send octets to the host of `url` and read one answer; a closed connection without one is status 0."""
+def connect(url: str, *, address: str | None = None, timeout: float = 10) -> socket.socket:
+    """Return a connection to the host of `url`, from a local address if one is given."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=timeout) as connection:
+    source = None if address is None else (address, 0)
+    return socket.create_connection((parts.hostname or "", parts.port or 80), timeout, source)
+
+
+def exchange(url: str, octets: bytes, *, address: str | None = None, timeout: float = 10) -> RawAnswer:
+    """Send octets to the host of `url` and read one answer; a closed connection without one is status 0."""
+    with connect(url, address=address, timeout=timeout) as connection:
         received = b""
         try:
             connection.sendall(octets)

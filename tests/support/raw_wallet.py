@@ -55,6 +55,15 @@ class Key:
         return jose.compact(signing_input, jose.raw_signature(der))
 
 
+def http_client(
+    verify: ssl.SSLContext | bool, address: str | None, transport: httpx2.BaseTransport | None
+) -> httpx2.Client:
+    """Return a client that follows no redirect; it sends from a local address or by another way, if one is given."""
+    if address is not None:
+        transport = httpx2.HTTPTransport(verify=verify, local_address=address)
+    return httpx2.Client(follow_redirects=False, verify=verify, timeout=30, transport=transport)
+
+
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
@@ -91,8 +100,14 @@ def form_fields(html: str) -> dict[str, str]:
 class Browser:
     """A browser with a cookie jar, which follows redirects within the issuer only."""
 
-    def __init__(self, verify: ssl.SSLContext | bool = TRUST, *, transport: httpx2.BaseTransport | None = None) -> None:
-        self.http = httpx2.Client(follow_redirects=False, verify=verify, transport=transport, timeout=30)
+    def __init__(
+        self,
+        verify: ssl.SSLContext | bool = TRUST,
+        *,
+        address: str | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.http = http_client(verify, address, transport)
 
     def get(self, url: str) -> httpx2.Response:
         """Open a page."""
@@ -143,11 +158,13 @@ class RawWallet:
     nonces: dict[str, str] = field(default_factory=dict)
     sent_to: str | None = None
     """The origin requests really go to, of one of several processes behind the issuer's."""
+    address: str | None = None
+    """The local address requests come from."""
     transport: httpx2.BaseTransport | None = None
     """The way requests go, those of its browsers too, where it is not the usual one."""
 
     def __post_init__(self) -> None:
-        self.http = httpx2.Client(follow_redirects=False, verify=self.verify, transport=self.transport, timeout=30)
+        self.http = http_client(self.verify, self.address, self.transport)
 
     def __enter__(self) -> Self:
         return self

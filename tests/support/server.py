@@ -165,6 +165,15 @@ def running_server(
 
 
 @contextmanager
+def second_process(first: RunningServer, *, clock: FixedClock | None = None) -> Iterator[tuple[RunningServer, str]]:
+    """Serve what a server serves once more, with all that a process keeps for itself; gives its origin too."""
+    port = free_port()
+    settings = msgspec.structs.replace(first.settings, server=ServerSettings(port=port, graceful_shutdown=2))
+    with running_server(settings, [], clock=clock or first.clock) as second:
+        yield second, f"http://localhost:{port}"
+
+
+@contextmanager
 def serving_process(settings: Settings, *, port: int, workers: int = 1) -> Iterator[tuple[str, int]]:
     """Run `vestibule serve` as a process of its own, listening on `port`; gives its origin and process id."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE_")}

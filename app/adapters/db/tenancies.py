@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from app.adapters.db.engine import Transactions
 from app.adapters.db.platform import tenant_head
@@ -64,7 +64,8 @@ class SqlTenancies:
 
     async def _open(self, statement: Select[Any], name: str) -> Tenancy | None:
         row = await self._transactions.glance(lambda connection: connection.execute(statement, {"name": name}).first())
-        if row is None:
+        # M-22: one that is gone takes no longer than one that never was, or the time would tell.
+        if row is None or self._is_gone(row):
             return None
         head = tenant_head(row)
         loaded = self._current(head)
@@ -85,26 +86,28 @@ class SqlTenancies:
         )
 
     def _current(self, head: TenantHead) -> _Loaded | None:
-        """Return what is in memory of an active tenant, if its row still says so."""
+        """Return what is in memory of a tenant, if its row still says so."""
         loaded = self._loaded.get(head.tenant_id)
-        if loaded is None or head.status != "active":
+        if loaded is None:
             return None
         return loaded if (loaded.revision, loaded.keys_version) == (head.revision, head.keys_version) else None
 
     def _read(self, connection: Connection, statement: Select[Any], name: str) -> tuple[TenantHead, _Loaded] | None:
         row = connection.execute(statement, {"name": name}).first()
-        if row is None:
+        if row is None or self._is_gone(row) or row.revision == 0:
             return None
         head = tenant_head(row)
-        if head.status == "deleted":
-            self._loaded.pop(head.tenant_id, None)
-            self._vaults.forget(head.tenant_id)
-        if head.status != "active" or head.revision == 0:
-            return None
         loaded = self._current(head)
         if loaded is None:
             loaded = self._loaded[head.tenant_id] = self._load(connection, head, self._loaded.get(head.tenant_id))
         return head, loaded
+
+    def _is_gone(self, row: Row[Any]) -> bool:
+        """Whether a tenant is not served; of a deleted one nothing stays in memory."""
+        if row.status == "deleted":
+            self._loaded.pop(row.tenant_id, None)
+            self._vaults.forget(row.tenant_id)
+        return bool(row.status != "active")
 
     def _load(self, connection: Connection, head: TenantHead, before: _Loaded | None) -> _Loaded:
         if before is None or before.keys_version != head.keys_version:
