@@ -237,11 +237,15 @@ class PostgresTransactions:
         )
         self._writing = self._engine.sync_engine
         self._reading = self._writing.execution_options(postgresql_readonly=True)
-        self._glancing = self._writing.execution_options(isolation_level="AUTOCOMMIT")
 
     async def glance(self, work: Callable[[Connection], T]) -> T:
         """Run `work` without the statements that begin and end a transaction."""
-        return await _run(self._glancing.connect, work)
+
+        # By the connection: an engine with an option of its own has listeners, which every statement asks for.
+        def alone(connection: Connection) -> T:
+            return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
+
+        return await _run(self._writing.connect, alone)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a read-only transaction."""
