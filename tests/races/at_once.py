@@ -7,7 +7,6 @@ begins with it; then all are let go, within a millisecond or two.
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -53,26 +52,28 @@ def unsent(sender: RawWallet | Browser, send: Callable[[], object]) -> httpx2.Re
     return request
 
 
-def together(origins: Sequence[str], requests: Sequence[httpx2.Request]) -> list[httpx2.Response]:
-    """Send all requests at once, spread over the processes; return the answers in their order."""
-    return volley(origins, requests).answers
-
-
-def together_with(
-    other: Callable[[], object], origins: Sequence[str], requests: Sequence[httpx2.Request], *, ahead: float
+def together(
+    origins: Sequence[str],
+    requests: Sequence[httpx2.Request],
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+    after: int = 0,
 ) -> list[httpx2.Response]:
-    """Send all requests at once while `other` runs, which is begun so many seconds before they are let go."""
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(other)
-        answers = volley(origins, requests, let_go=lambda: time.sleep(ahead)).answers
-        running.result()
-    return answers
+    """Send all requests at once, spread over the processes; return the answers in their order.
+
+    `meanwhile` is run as soon as so many are answered.
+    """
+    return volley(origins, requests, meanwhile=meanwhile, after=after).answers
 
 
 def volley(
-    origins: Sequence[str], requests: Sequence[httpx2.Request], *, let_go: Callable[[], object] = lambda: None
+    origins: Sequence[str],
+    requests: Sequence[httpx2.Request],
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+    after: int = 0,
 ) -> Volley:
-    """Send all requests at once, as soon as `let_go` returns."""
+    """Do what `together` does, and tell whether it was at once."""
     with ExitStack() as stack:
         connections: list[socket.socket] = []
         held: list[bytes] = []
@@ -84,12 +85,20 @@ def volley(
             head, body = _octets(request)
             connection.sendall(head[:-1])
             held.append(head[-1:] + body)
-        let_go()
         for connection, octets in zip(connections, held, strict=True):
             connection.sendall(octets)
         answered, _, _ = select.select(connections, [], [], 0)
-        answers = [_response(read_answer(connection)) for connection in connections]
-    return Volley(answers, all_under_way=not answered)
+        _await_answers(connections, after)
+        meanwhile()
+        return Volley([_response(read_answer(each)) for each in connections], all_under_way=not answered)
+
+
+def _await_answers(connections: Sequence[socket.socket], count: int) -> None:
+    waiting = set(connections)
+    while len(connections) - len(waiting) < count:
+        answered, _, _ = select.select(waiting, [], [], 60)
+        assert answered, "no answer for a minute"
+        waiting -= set(answered)
 
 
 def at_once(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], T]]) -> list[T]:

@@ -1,7 +1,7 @@
 """What a race left in the database."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,15 +42,16 @@ _CLAIMED = select(sessions.c.session_id, sessions.c.status).where(
 
 
 @contextmanager
-def changing(server: RunningServer, expected: Mapping[str, int]) -> Iterator[None]:
+def changing(server: RunningServer, expected: Mapping[str, int], *, free: Collection[str] = ()) -> Iterator[None]:
     """Hold exactly what is expected to change: rows by table, sessions by status, spent values and events by kind.
 
-    What depends on who wins may be put into `expected` meanwhile.
+    What depends on who wins may be put into `expected` meanwhile; what is `free` may be whatever it is.
     """
     before = _counts(server)
     yield
     after = _counts(server)
-    changed = {name: after[name] - before[name] for name in after | before if after[name] != before[name]}
+    names = (after | before).keys() - set(free)
+    changed = {name: after[name] - before[name] for name in names if after[name] != before[name]}
     wanted = {name: count for name, count in expected.items() if count}
     assert changed == wanted, f"{changed}, not {wanted}"
 
