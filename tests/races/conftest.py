@@ -8,7 +8,7 @@ import pytest
 
 from app.document.model import TenantDocument
 from tests.crashes.stage import half_done, stuck
-from tests.races.outcome import claimed
+from tests.races.outcome import claimed, errors_logged
 from tests.support.campus import academy
 from tests.support.database import KINDS
 from tests.support.documents import document
@@ -69,8 +69,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 @pytest.fixture(params=KINDS)
 def origins(request: pytest.FixtureRequest, services: Services) -> Iterator[Origins]:
-    """A service, of which nothing may be left by halves or claimed after the race."""
+    """A service, of which nothing may be left by halves or claimed after the race, nor unforeseen in it."""
     server, addresses = services.get(request, request.param)
     yield server, addresses
     assert half_done(server) == []
     assert claimed(server) == []
+    assert errors_logged(server) == []

@@ -63,3 +63,9 @@ def _counts(server: RunningServer) -> Counter[str]:
 def claimed(server: RunningServer) -> Sequence[Any]:
     """Return the sessions in a status that only a request under way may leave behind."""
     return query(server, _CLAIMED)
+
+
+def errors_logged(server: RunningServer) -> list[str]:
+    """Return what the log of the processes calls an error: each answer of 500 and more is one."""
+    logs = server.settings.data_directory.glob("serve-*.log")
+    return [line for log in logs for line in log.read_text().splitlines() if '"level": "error"' in line]
