@@ -39,7 +39,7 @@ def sole_redirect(answers: list[httpx2.Response]) -> dict[str, str]:
 
 @pytest.mark.rule("C-05")
 @pytest.mark.parametrize(
-    ("browsers", "clicks", "rounds"), [(2, 1, 50), (MANY, 1, 10), (1, 2, 50), (1, MANY, 10), (5, 10, 5)]
+    ("browsers", "clicks", "rounds"), [(2, 1, 30), (MANY, 1, 10), (1, 2, 30), (1, MANY, 10), (5, 10, 5)]
 )
 def test_one_click_finishes_a_page_and_gets_the_code(origins: Origins, browsers: int, clicks: int, rounds: int) -> None:
     server, addresses = origins

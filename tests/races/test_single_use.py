@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.rule("DP-14")
-@pytest.mark.parametrize(("count", "rounds"), [(2, 50), (MANY, 10)])
+@pytest.mark.parametrize(("count", "rounds"), [(2, 30), (MANY, 10)])
 def test_of_one_dpop_proof_one_request_is_taken(origins: Origins, count: int, rounds: int) -> None:
     server, addresses = origins
     with server.wallet() as wallet:
