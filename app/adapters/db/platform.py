@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from app.adapters.db.engine import Transactions, await_turn
 from app.adapters.db.expiry import delete_expired, end_timed_out_sessions, erase_expired
 from app.adapters.db.store import SqlTenantStore
-from app.adapters.db.tables import metadata, tenants
+from app.adapters.db.tables import browser_flows, metadata, sessions, tenants
 from app.adapters.db.vaults import Vaults
 from app.ports import DatabaseUnavailable, Entropy
 from app.protocol.refusal import Refusal
@@ -43,10 +43,11 @@ _LATE: Final = 3600
 _DELETED_LATELY: Final = select(tenants.c.tenant_id).where(
     tenants.c.status == "deleted", tenants.c.deleted_at > bindparam("since")
 )
-# Children before parents.
+# In the order in which requests lock rows, so that none waits for the other (N-12): browsers' ways, then sessions, with
+# which their kept answers go, then the rest. Otherwise children before parents.
 _DELETE_ROWS: Final = [
     delete(table).where(table.c.tenant_id == bindparam("of_tenant"))
-    for table in reversed(metadata.sorted_tables)
+    for table in (browser_flows, sessions, *reversed(metadata.sorted_tables))
     if table is not tenants
 ]
 
