@@ -9,7 +9,7 @@ from tests.races.conftest import STRICT, Origins
 from tests.races.test_follow_ups import race
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.race
 
 
 def beaten(server: RunningServer) -> int:

@@ -18,7 +18,7 @@ from tests.support.presented import PID_ISSUER
 from tests.support.raw_wallet import Browser, redirect_parameters
 from tests.support.served import query
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.race
 
 CODE_ISSUED = {"session pending": -1, "session code_issued": 1, "authorization_codes": 1, "told of code_issued": 1}
 REFUSED = {"session pending": -1, "session failed": 1, "told of session_failed": 1}
@@ -60,8 +60,10 @@ def test_of_agreeing_and_refusing_browsers_one_is_heard(origins: Origins) -> Non
     server, addresses = origins
     heard = set()
     with server.wallet() as wallet:
-        for turn, pages in enumerate(insert_pages(server, wallet, 10, browsers=MANY)):
-            actions = [("approve", "refuse")[(browser // 2 + turn) % 2] for browser in range(MANY)]
+        # From one that refuses, behind all others, to one that agrees, behind all others.
+        agreeing = (MANY - 1, 45, 40, 35, 30, 20, 15, 10, 5, 1)
+        for count, pages in zip(agreeing, insert_pages(server, wallet, len(agreeing), browsers=MANY), strict=True):
+            actions = sorted(["approve"] * count + ["refuse"] * (MANY - count), reverse=count < MANY / 2)
             changes = {"browser_flows": -MANY}
             with changing(server, changes):
                 answers = together(addresses, [pages.form(browser, action) for browser, action in enumerate(actions)])

@@ -11,7 +11,7 @@ from tests.races.outcome import changing
 from tests.support.codes import insert_codes
 from tests.support.raw_wallet import RawWallet, error_of
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.race
 
 
 def exchange_at_once(origins: list[str], wallet: RawWallet, code: str, count: int) -> list[httpx2.Response]:

@@ -19,7 +19,7 @@ from tests.support.raw_wallet import Key, RawWallet, error_of
 from tests.support.served import query
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.race
 
 ISSUED = {"issuances": 1, "spent dpop_jti": 1, "spent c_nonce": 1, "told of credential_issued": 1}
 """What one credential changes; a refusal changes nothing."""

@@ -18,7 +18,7 @@ from tests.support.interactive_wallet import interactive_wallet
 from tests.support.presented import PID_ISSUER
 from tests.support.raw_wallet import error_of, redirect_parameters
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.race
 
 AFTER = (0, 5, 10, 15, 20, 30)
 """The job begins after so many answers."""

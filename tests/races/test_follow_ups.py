@@ -13,7 +13,7 @@ from tests.support.interactive_wallet import InteractiveWallet, interactive_wall
 from tests.support.presented import PID_ISSUER
 from tests.support.raw_wallet import error_of
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.race
 
 CODE_ISSUED = {"session pending": -1, "session code_issued": 1, "authorization_codes": 1, "spent dpop_jti": 1}
 CODE_TOLD = {"told of presentation_accepted": 1, "told of code_issued": 1}

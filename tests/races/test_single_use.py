@@ -16,7 +16,7 @@ from tests.races.pages import insert_pages
 from tests.support.documents import document
 from tests.support.raw_wallet import PASSWORD, USERNAME, error_of
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.race
 
 
 @pytest.mark.rule("DP-14")

@@ -27,7 +27,7 @@ from tests.support.presented import PID_ISSUER
 from tests.support.served import change, query
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.race
 
 AFTER = (0, 3, 8, 15, 25)
 """The tenant is taken away after so many answers."""
