@@ -84,7 +84,7 @@ def test_one_nonce_serves_one_request(origins: Origins, wallet: RawWallet) -> No
             assert wallet.credential(token).status_code == 200
 
 
-@pytest.mark.rule("L-10", "N-12")
+@pytest.mark.rule("L-10")
 @pytest.mark.parametrize(
     ("slug", "quota"),
     [("pid-provider", {"pid": 5}), (FRUGAL, {"pid": 1}), (FRUGAL, {"pid": 1, "residence": 2})],
