@@ -12,11 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import httpx2
 
-from tests.support.raw_http import RawAnswer, read_answer
+from tests.support.raw_http import RawAnswer, connect, read_answer
 from tests.support.raw_wallet import Browser, RawWallet
 
 T = TypeVar("T")
@@ -78,8 +77,7 @@ def volley(
         connections: list[socket.socket] = []
         held: list[bytes] = []
         for index, request in enumerate(requests):
-            parts = urlsplit(origins[index % len(origins)])
-            connection = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=60)
+            connection = connect(origins[index % len(origins)], timeout=60)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connections.append(stack.enter_context(connection))
             head, body = _octets(request)
