@@ -38,6 +38,7 @@ from app.interaction.follow_up import FollowUps
 from app.interaction.presented import PresentationVerifiers
 from app.jobs.schedule import running_jobs
 from app.ports import Clock, Database, Entropy, KeyMaker, Metrics, Passwords, Platform, RateLimits
+from app.protocol.refusal import Refusal
 from app.settings import Settings
 from app.steps import WebSteps
 from app.steps.confirm import Confirm
@@ -163,6 +164,8 @@ async def _name_unsafe_choices(service: Service) -> None:
             # Not a reason to let the other tenants down; its own requests are answered by server_error.
             log.warning("tenant cannot be opened: its data does not unseal", tenant=head.slug)
             continue
+        except Refusal:
+            continue  # deleted since it was listed
         for choice in unsafe_choices(document):
             log.warning("unsafe tenant setting", tenant=head.slug, setting=choice)
 

@@ -3,11 +3,19 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from app.adapters.db.expiry import MARGIN
 from app.adapters.db.platform import SqlPlatform
-from app.adapters.db.tables import audit_events, metadata, tenants
+from app.adapters.db.tables import (
+    audit_events,
+    authorization_codes,
+    data_keys,
+    document_revisions,
+    metadata,
+    sessions,
+    tenants,
+)
 from app.adapters.db.vaults import Vaults
 from app.adapters.key_maker import SoftwareKeyMaker
 from app.adapters.vault import MasterKeys, SealBroken
@@ -15,7 +23,7 @@ from app.interaction.evidence import Evidence
 from app.interaction.machine import Status
 from app.protocol.digest import digest
 from app.protocol.refusal import Refusal
-from app.records import TenantHead
+from app.records import AuditEvent, TenantHead
 from app.storage import PlatformStore
 from tests.support import records
 from tests.support.database import MASTER_KEY, PUBLIC_URL, OpenedDatabase, opened
@@ -224,11 +232,57 @@ async def test_deleting_destroys_keys_and_rows_and_keeps_the_slug(database: Open
     assert await database.sql(rows(other)) == before
     assert await database.tenancies.by_origin("https://own.example") is None
     assert [head.slug for head in await database.platform.transact(lambda store: store.tenants())] == ["other"]
-    with pytest.raises(SealBroken):
+    with pytest.raises(Refusal) as refused:
         await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
+    assert refused.value.code == "not_found"
     with pytest.raises(Refusal):
         await database.make_tenant("pid-provider")
     await database.make_tenant("takes-the-origin", origin="https://own.example")
+
+
+async def test_a_tenant_that_is_deleted_while_it_is_opened_is_not_found(database: OpenedDatabase) -> None:
+    """Between one statement and the next, where its row said that it was there."""
+    await provide(database)
+    await database.sql(lambda connection: connection.execute(document_revisions.delete()))
+    with pytest.raises(Refusal) as refused:
+        await database.tenancies.by_slug("pid-provider")
+    assert refused.value.code == "not_found"
+
+
+async def test_a_tenant_that_lost_its_data_keys_is_no_deleted_one(database: OpenedDatabase) -> None:
+    tenant = await database.make_tenant()
+    database.vaults.forget(tenant.tenant_id)
+    await database.sql(lambda connection: connection.execute(data_keys.delete()))
+    with pytest.raises(SealBroken):
+        await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
+
+
+@pytest.mark.rule("M-19")
+async def test_what_was_written_behind_a_deletion_goes_with_the_next_run_of_the_job(database: OpenedDatabase) -> None:
+    """By requests that were under way, in processes that do not know yet."""
+    tenant, other = await database.make_tenant(), await database.make_tenant("other")
+
+    def write(store: Any) -> None:
+        store.sessions.create(records.session())
+        store.codes.create(records.code())
+        store.audit.append(AuditEvent(event_id="event-1", occurred_at=NOW, kind="code_issued", subject="session-1"))
+
+    def left(connection: Connection) -> set[tuple[str, str]]:
+        return {
+            (row.tenant_id, table.name)
+            for table in (sessions, authorization_codes, audit_events)
+            for row in connection.execute(select(table.c.tenant_id))
+        }
+
+    async with opened(database.url, entropy=database.entropy) as late:
+        await late.read(tenant, lambda store: store.sessions.by_id("session-1"))
+        await database.platform.transact(lambda store: store.delete(tenant.tenant_id, now=NOW))
+        for head in (tenant, other):
+            await late.write(head, write)
+    before = await database.sql(left)
+    assert len(before) == 6
+    assert await database.platform.transact(lambda store: store.delete_expired(now=NOW + 1, limit=100)) == 3
+    assert await database.sql(left) == {(owner, table) for owner, table in before if owner == other.tenant_id}
 
 
 async def test_what_has_expired_is_deleted_and_nothing_else(database: OpenedDatabase) -> None:

@@ -1,19 +1,106 @@
-"""Requests that start together, from threads of their own."""
+"""Requests that are under way together.
 
+They are made beforehand, and each is sent on a connection of its own up to the last octet of its head, where no service
+begins with it; then all are let go, within a millisecond or two.
+"""
+
+import select
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TypeVar
 
-from tests.support.raw_wallet import RawWallet
-from tests.support.server import RunningServer
+import httpx2
+
+from tests.support.raw_http import RawAnswer, connect, read_answer
+from tests.support.raw_wallet import Browser, RawWallet
 
 T = TypeVar("T")
 
+MANY = 50
+"""How many race where many do."""
+
+
+@dataclass
+class Volley:
+    """Answers in the order of the requests, and whether the first came after the last request had left."""
+
+    answers: list[httpx2.Response]
+    all_under_way: bool
+
+
+def unsent(sender: RawWallet | Browser, send: Callable[[], object]) -> httpx2.Request:
+    """Return the request that `send`, a method of the sender's, would send."""
+    caught: list[httpx2.Request] = []
+
+    def catch(request: httpx2.Request) -> httpx2.Response:
+        caught.append(request)
+        return httpx2.Response(204)
+
+    real = sender.http
+    sender.http = httpx2.Client(transport=httpx2.MockTransport(catch), cookies=real.cookies, trust_env=False)
+    try:
+        send()
+    finally:
+        sender.http.close()
+        sender.http = real
+    [request] = caught
+    return request
+
+
+def together(
+    origins: Sequence[str],
+    requests: Sequence[httpx2.Request],
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+    after: int = 0,
+) -> list[httpx2.Response]:
+    """Send all requests at once, spread over the processes; return the answers in their order.
+
+    `meanwhile` is run as soon as so many are answered.
+    """
+    return volley(origins, requests, meanwhile=meanwhile, after=after).answers
+
+
+def volley(
+    origins: Sequence[str],
+    requests: Sequence[httpx2.Request],
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+    after: int = 0,
+) -> Volley:
+    """Do what `together` does, and tell whether it was at once."""
+    with ExitStack() as stack:
+        connections: list[socket.socket] = []
+        held: list[bytes] = []
+        for index, request in enumerate(requests):
+            connection = connect(origins[index % len(origins)], timeout=60)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connections.append(stack.enter_context(connection))
+            head, body = _octets(request)
+            connection.sendall(head[:-1])
+            held.append(head[-1:] + body)
+        for connection, octets in zip(connections, held, strict=True):
+            connection.sendall(octets)
+        answered, _, _ = select.select(connections, [], [], 0)
+        _await_answers(connections, after)
+        meanwhile()
+        return Volley([_response(read_answer(each)) for each in connections], all_under_way=not answered)
+
+
+def _await_answers(connections: Sequence[socket.socket], count: int) -> None:
+    waiting = set(connections)
+    while len(connections) - len(waiting) < count:
+        answered, _, _ = select.select(waiting, [], [], 60)
+        assert answered, "no answer for a minute"
+        waiting -= set(answered)
+
 
 def at_once(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Run the calls, none before all threads are there."""
+    """Run calls that are no single request, none before all threads are there."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:
@@ -23,11 +110,14 @@ def at_once(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], T]]) -> list[
     return list(pool.map(run, calls))
 
 
-def racing_wallets(server: RunningServer, origins: list[str], count: int) -> list[RawWallet]:
-    """Wallets that share one key and verifier, spread over the processes, each with nonces at hand."""
-    first = server.wallet()
-    wallets = [replace(first, sent_to=origins[index % len(origins)], nonces={}) for index in range(count)]
-    for wallet in wallets:
-        assert wallet.push().status_code == 201
-    first.http.close()
-    return wallets
+def _octets(request: httpx2.Request) -> tuple[bytes, bytes]:
+    """Return a request's head and body."""
+    headers = [(name, value) for name, value in request.headers.raw if name.lower() != b"connection"]
+    lines = [request.method.encode() + b" " + request.url.raw_path + b" HTTP/1.1", b"Connection: close"]
+    lines += [name + b": " + value for name, value in headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n", request.content
+
+
+def _response(answer: RawAnswer) -> httpx2.Response:
+    headers = [(name, value) for name, values in answer.headers.items() for value in values]
+    return httpx2.Response(answer.status, headers=headers, content=answer.body)

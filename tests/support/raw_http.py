@@ -1,6 +1,7 @@
 """HTTP as octets on a socket: requests no client library would send."""
 
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,15 +42,20 @@ def connect(url: str, *, address: str | None = None, timeout: float = 10) -> soc
 def exchange(url: str, octets: bytes, *, address: str | None = None, timeout: float = 10) -> RawAnswer:
     """Send octets to the host of `url` and read one answer; a closed connection without one is status 0."""
     with connect(url, address=address, timeout=timeout) as connection:
-        received = b""
-        try:
+        # An answer may have come although sending broke off.
+        with suppress(ConnectionResetError, BrokenPipeError):
             connection.sendall(octets)
-            while chunk := connection.recv(65536):
-                received += chunk
-                if _complete(received):
-                    break
-        except (ConnectionResetError, BrokenPipeError):
-            pass
+        return read_answer(connection)
+
+
+def read_answer(connection: socket.socket) -> RawAnswer:
+    """Read one answer; a closed connection without one is status 0."""
+    received = b""
+    with suppress(ConnectionResetError, BrokenPipeError):
+        while chunk := connection.recv(65536):
+            received += chunk
+            if _complete(received):
+                break
     if not received:
         return RawAnswer(0, {}, b"")
     head, _, body = received.partition(b"\r\n\r\n")

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from app.adapters.db.engine import Transactions, await_turn
 from app.adapters.db.expiry import delete_expired, end_timed_out_sessions, erase_expired
 from app.adapters.db.store import SqlTenantStore
-from app.adapters.db.tables import metadata, tenants
+from app.adapters.db.tables import browser_flows, metadata, sessions, tenants
 from app.adapters.db.vaults import Vaults
 from app.ports import DatabaseUnavailable, Entropy
 from app.protocol.refusal import Refusal
@@ -38,10 +38,16 @@ _MARK_DELETED: Final = (
         deleted_at=bindparam("now"),
     )
 )
-# Children before parents.
+_LATE: Final = 3600
+"""Seconds after a tenant's deletion in which a request that had begun before may write for it; far more than enough."""
+_DELETED_LATELY: Final = select(tenants.c.tenant_id).where(
+    tenants.c.status == "deleted", tenants.c.deleted_at > bindparam("since")
+)
+# In the order in which requests lock rows, so that none waits for the other (N-12): browsers' ways, then sessions, with
+# which their kept answers go, then the rest. Otherwise children before parents.
 _DELETE_ROWS: Final = [
     delete(table).where(table.c.tenant_id == bindparam("of_tenant"))
-    for table in reversed(metadata.sorted_tables)
+    for table in (browser_flows, sessions, *reversed(metadata.sorted_tables))
     if table is not tenants
 ]
 
@@ -109,8 +115,7 @@ class SqlPlatformStore:
         await_turn(self._connection)
         # First: it waits for whoever is changing the tenant, whose rows would otherwise be written behind the deletion.
         self._connection.execute(_MARK_DELETED, {"of_tenant": tenant_id, "now": now})
-        for statement in _DELETE_ROWS:
-            self._connection.execute(statement, {"of_tenant": tenant_id})
+        self._delete_rows(tenant_id)
         self._vaults.forget(tenant_id)
 
     def add_data_key(self, tenant_id: str, *, now: int) -> int:
@@ -143,7 +148,13 @@ class SqlPlatformStore:
 
     def delete_expired(self, *, now: int, limit: int) -> int:
         """Delete up to `limit` rows per table that nothing can use any more; return how many."""
-        return delete_expired(self._connection, now=now, limit=limit)
+        expired = delete_expired(self._connection, now=now, limit=limit)
+        # M-19: what requests under way wrote behind the deletion of their tenant.
+        deleted = self._connection.execute(_DELETED_LATELY, {"since": now - _LATE}).scalars().all()
+        return expired + sum(self._delete_rows(tenant_id) for tenant_id in deleted)
+
+    def _delete_rows(self, tenant_id: str) -> int:
+        return sum(self._connection.execute(each, {"of_tenant": tenant_id}).rowcount for each in _DELETE_ROWS)
 
 
 class SqlPlatform:

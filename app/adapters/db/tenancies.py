@@ -13,6 +13,7 @@ from app.adapters.db.vaults import Vaults
 from app.adapters.keystore import StoredKeyRing
 from app.document.model import TenantDocument
 from app.ports import Clock, Database, Entropy, KeyRing
+from app.protocol.refusal import Refusal
 from app.records import TenantHead
 from app.tenancy import Tenancy, issuer_identifier
 
@@ -114,6 +115,11 @@ class SqlTenancies:
             self._vaults.forget(head.tenant_id)  # there may be new data keys
         vault = self._vaults.of(connection, head.tenant_id)
         store = SqlTenantStore(connection, vault)
-        revision, document = store.documents.current()
-        keys = StoredKeyRing(store.signing_keys.all(), nonce_key=vault.derive("nonces"))
+        signing_keys = store.signing_keys.all()
+        try:
+            # Last: while it is there, everything else was.
+            revision, document = store.documents.current()
+        except LookupError:
+            raise Refusal("not_found", reason="the document is gone: deleted meanwhile") from None
+        keys = StoredKeyRing(signing_keys, nonce_key=vault.derive("nonces"))
         return _Loaded(revision, document, head.keys_version, keys)

@@ -15,6 +15,9 @@ _OF_TENANT: Final = (
     .where(data_keys.c.tenant_id == bindparam("of_tenant"))
     .order_by(data_keys.c.key_number)
 )
+_IS_DELETED: Final = select(tenants.c.tenant_id).where(
+    tenants.c.tenant_id == bindparam("of_tenant"), tenants.c.status == "deleted"
+)
 _INSERT: Final = insert(data_keys).inline()
 _KEYS_CHANGED: Final = (
     update(tenants)
@@ -48,7 +51,10 @@ class Vaults:
         self._kept: dict[str, DataKeys] = {}
 
     def of(self, connection: Connection, tenant_id: str) -> TenantVault:
-        """Return a tenant's vault. Raises `SealBroken` where the tenant has no data key or it does not open."""
+        """Return a tenant's vault. Raises `SealBroken` where the tenant has no data key or it does not open.
+
+        Raises `Refusal("not_found")` where the tenant was deleted since its request began.
+        """
         keys = self._kept.get(tenant_id) or self._read(connection, tenant_id)
         return TenantVault(keys, self._entropy, lambda: self._read(connection, tenant_id))
 
@@ -125,7 +131,9 @@ class Vaults:
         self._kept.pop(tenant_id, None)
 
     def _read(self, connection: Connection, tenant_id: str) -> DataKeys:
-        rows = connection.execute(_OF_TENANT, {"of_tenant": tenant_id})
+        rows = connection.execute(_OF_TENANT, {"of_tenant": tenant_id}).all()
+        if not rows and connection.execute(_IS_DELETED, {"of_tenant": tenant_id}).first() is not None:
+            raise Refusal("not_found", reason="the tenant was deleted meanwhile")
         wrapped = [WrappedKey(row.key_number, row.master_key_id, row.wrapped) for row in rows]
         keys = DataKeys(tenant_id, {key.number: self._master_keys.unwrap(tenant_id, key) for key in wrapped})
         kept = self._kept.get(tenant_id)
