@@ -1,0 +1,1 @@
+"""What a journey costs the service; run by `scripts/bench`."""
