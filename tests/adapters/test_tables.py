@@ -96,8 +96,8 @@ def statements() -> Iterator[tuple[str, Select[Any] | Update | Delete]]:
 
 
 STATEMENTS = dict(statements())
-READS_EVERYTHING = {"platform._ALIVE", "vaults._WRAPPED_BY", "vaults._WRAPPED_BY_ANOTHER"}
-"""All tenants, all data keys: at start, and for the command and the admin API only."""
+READS_EVERYTHING = {"platform._ALIVE", "vaults._WRAPPED_BY", "vaults._WRAPPED_BY_ANOTHER", "platform._DELETED_LATELY"}
+"""All tenants, all data keys: at start, for the command and the admin API, and by a job once a minute."""
 
 
 def plan(connection: Connection, statement: Any) -> str:

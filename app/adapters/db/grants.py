@@ -47,15 +47,13 @@ _ISSUED: Final = select(func.count().label("issued")).where(
     issuances.c.configuration_id == bindparam("of_configuration"),
 )
 _INSERT_TOKEN: Final = insert(access_tokens).inline()
-_BY_ACCESS_TOKEN: Final = (
-    select(grants)
-    .join(access_tokens, access_tokens.c.grant_id == grants.c.grant_id)
-    .where(
-        grants.c.tenant_id == TENANT,
-        access_tokens.c.tenant_id == TENANT,
-        access_tokens.c.token_id == bindparam("of_token"),
-    )
+# No join: without statistics PostgreSQL may go through all grants of the tenant and look for the token of each.
+_GRANT_OF_TOKEN: Final = (
+    select(access_tokens.c.grant_id)
+    .where(access_tokens.c.tenant_id == TENANT, access_tokens.c.token_id == bindparam("of_token"))
+    .scalar_subquery()
 )
+_BY_ACCESS_TOKEN: Final = select(grants).where(grants.c.tenant_id == TENANT, grants.c.grant_id == _GRANT_OF_TOKEN)
 
 
 class SqlGrants(TenantRepository):
