@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 _ROOT: Final = Path("/sys/fs/cgroup")
-_PERIOD: Final = 20_000
+_PERIOD: Final = 100_000
 """Microseconds."""
 
 
