@@ -6,6 +6,7 @@ The framework accepts non-canonical paths and joins repeated headers; this middl
 
 import re
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -59,7 +60,7 @@ class Boundary:
     def _check_size(self, scope: Any) -> None:
         if len(scope["raw_path"]) + len(scope["query_string"]) > _URL_LIMIT:
             raise Refusal("uri_too_long", "The URL is too long.")
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > _HEADER_LIMIT:
+        if sum(map(len, chain.from_iterable(scope["headers"]))) > _HEADER_LIMIT:
             raise Refusal("headers_too_large", "The headers are too large.")
 
     def _check_headers(self, scope: Any) -> None:
@@ -78,7 +79,7 @@ class Boundary:
         """Look the Host up among the configured ones; it is never used to build a URL (D-02)."""
         if scope["path"] in _ANY_HOST:
             return
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").lower()
         if host == self._public_host:
             return
         tenancy = await self._tenancies().by_origin(f"{self._scheme}://{host}")

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -41,8 +42,14 @@ def import_public_jwk(jwk: Mapping[str, Any], *, algorithm: str) -> ec.EllipticC
     # RFC 7518 §6.2.1.2: the octets are those of the full size of a coordinate; the point must be on the curve, or
     # the arithmetic is not that of the curve.
     x, y = (_coordinate(jwk.get(name), expected.width) for name in ("x", "y"))
+    return _public_key(algorithm, x, y)
+
+
+@lru_cache(maxsize=1024)
+def _public_key(algorithm: str, x: bytes, y: bytes) -> ec.EllipticCurvePublicKey:
+    # Remembered, because a wallet proves its key with every request.
     try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(expected.curve, _UNCOMPRESSED + x + y)
+        return ec.EllipticCurvePublicKey.from_encoded_point(ALGORITHMS[algorithm].curve, _UNCOMPRESSED + x + y)
     except ValueError:
         raise Malformed("JWK is not a point of its curve") from None
 
