@@ -22,6 +22,8 @@ from app.protocol.strict_json import Malformed
 _MAX_CHAIN = 5
 _MAX_ENTRY = 21_848
 """16 KiB in base64."""
+_MAX_REMEMBERED = 4096
+"""Characters of base64: what is longer is no usual certificate, and anybody may send it."""
 _MAX_NAMES = 64
 _MAX_RSA_EXPONENT_BITS = 32
 
@@ -67,7 +69,7 @@ def read_x5c(value: Any) -> list[x509.Certificate]:
         raise Malformed("x5c is not a short array")
     if not all(isinstance(entry, str) and len(entry) <= _MAX_ENTRY for entry in value):
         raise Malformed("x5c entry is not a certificate")
-    return [_certificate(entry) for entry in value]
+    return [(_remembered if len(entry) <= _MAX_REMEMBERED else _certificate)(entry) for entry in value]
 
 
 def verify_chain(chain: Sequence[x509.Certificate], *, anchors: Sequence[x509.Certificate], now: int) -> None:
@@ -130,9 +132,14 @@ def _read_through(certificate: x509.Certificate) -> x509.Certificate:
     return certificate
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
+def _remembered(entry: str) -> x509.Certificate:
+    # All presentations of one issuer bring the same. Nobody has to be trusted to be remembered, and in memory a
+    # certificate may be forty times its size: hence few, and none that is large.
+    return _certificate(entry)
+
+
 def _certificate(entry: str) -> x509.Certificate:
-    # Remembered, because all presentations of one issuer bring the same.
     try:
         der = base64.b64decode(entry, validate=True)
         certificate = read_der(der)

@@ -1,6 +1,8 @@
 """What reading and validating a chain costs, whoever made it: how large it is, how it goes round, its keys."""
 
+import gc
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -11,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from app.protocol.strict_json import Malformed
 from app.protocol.x509 import encode_x5c, read_x5c, verify_chain
-from tests.protocol.certificates import NOW, der
+from tests.protocol.certificates import NOW, certificate, der
 from tests.protocol.jwts import KEY, OTHER_KEY
 from tests.protocol.test_x509_limits import DNS, RSA_KEY, below, permitted, verify
 from tests.support.presented import PID_CA, Authority
@@ -164,3 +166,24 @@ def test_a_huge_exponent_is_refused_where_the_key_is_read() -> None:
     for exponent in (2**32 + 1, modulus - 2):
         with pytest.raises(Malformed, match="unusual key"):
             read_x5c(certified(exponent))
+
+
+@pytest.mark.rule("I-08")
+def test_certificates_that_anybody_may_send_leave_no_memory_behind() -> None:
+    many = x509.Name([x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "a")])] * 1000)
+    large = [
+        encode_x5c(der(certificate(many, KEY, issuer=f"CA {number}", issuer_key=OTHER_KEY))) for number in range(40)
+    ]
+    tracemalloc.start()
+    try:
+        for entry in large:
+            read_x5c(entry)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_certificate_of_the_usual_size_is_read_once() -> None:
+    chain = encode_x5c(der(*chain_of(2)))
+    assert [*map(id, read_x5c(chain))] == [*map(id, read_x5c(chain))]
