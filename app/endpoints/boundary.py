@@ -82,10 +82,10 @@ class Boundary:
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").lower()
         if host == self._public_host:
             return
-        tenancy = await self._tenancies().by_origin(f"{self._scheme}://{host}")
-        if tenancy is None:
+        origin = f"{self._scheme}://{host}"
+        if await self._tenancies().by_origin(origin) is None:
             raise Refusal("misdirected_request", "This host is not served here.")
-        scope["state"]["tenancy_by_origin"] = tenancy
+        scope["state"]["origin"] = origin
         scope["path"] = f"/{OWN_ORIGIN}{scope['path']}"
         scope["raw_path"] = scope["path"].encode()
 

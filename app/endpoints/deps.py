@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from app.endpoints.boundary import OWN_ORIGIN
 from app.endpoints.limits import count_address, count_client, count_session, count_tenant
 from app.endpoints.serving import Serving
-from app.endpoints.wire import HttpRequest, header, read_form, read_json_object
+from app.endpoints.wire import HttpRequest, body_of, header, read_form, read_json_object
 from app.ports import RequestRecord
 from app.protocol.client_auth import AuthenticatedClient, authenticate, names_client, sent_client_id
 from app.protocol.dpop import DpopProof, judge_dpop_proof
@@ -29,10 +29,13 @@ Form = dict[str, str]
 async def provide_tenancy(request: HttpRequest, tenant: FromPath[str], serving: Serving) -> Tenancy:
     """Open the tenant addressed by path or by origin. Raises one `Refusal("not_found")` for all others (M-22)."""
     await count_address(request, serving.rate_limits)
-    if tenant == OWN_ORIGIN:
-        found: Tenancy | None = request.scope["state"].get("tenancy_by_origin")
-    else:
+    # C-29: first the body, which may take its time; then the tenant, as it is now.
+    await body_of(request)
+    origin: str | None = request.scope["state"].get("origin")
+    if tenant != OWN_ORIGIN:
         found = await serving.tenancies.by_slug(tenant)
+    else:
+        found = None if origin is None else await serving.tenancies.by_origin(origin)
     if found is None:
         raise Refusal("not_found")
     request.state.tenancy = found

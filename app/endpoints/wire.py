@@ -38,10 +38,11 @@ async def read_form(request: HttpRequest) -> dict[str, str]:
     """Return the fields of a form body (G-10). Raises `Refusal("invalid_request")` or `unsupported_media_type`."""
     _check_content_type(request, "application/x-www-form-urlencoded")
     _check_query(request)
-    return parse_form(await _body(request))
+    return parse_form(await body_of(request))
 
 
-async def _body(request: HttpRequest) -> bytes:
+async def body_of(request: HttpRequest) -> bytes:
+    """Return a request's body when all of it is there. Raises `Refusal("invalid_request")` where it does not come."""
     try:
         return await request.body()
     except InternalServerException:
@@ -85,7 +86,7 @@ async def read_json_object(request: HttpRequest) -> dict[str, Any]:
     _check_content_type(request, "application/json")
     _check_query(request)
     try:
-        return strict_json.parse_object(await _body(request))
+        return strict_json.parse_object(await body_of(request))
     except strict_json.Malformed:
         raise Refusal("invalid_request", "The body is not a well-formed JSON object.") from None
 

@@ -47,12 +47,8 @@ class OneConnection(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request and read its answer."""
-        lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
-        lines += [b"%s: %s" % header for header in request.headers.raw]
-        self._connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n" + request.read())
-        answer = raw_http.read_answer(self._connection)
-        headers = [(name, value) for name, values in answer.headers.items() for value in values]
-        return httpx2.Response(answer.status, headers=headers, content=answer.body)
+        self._connection.sendall(b"".join(raw_http.spelled(request)))
+        return raw_http.as_response(raw_http.read_answer(self._connection))
 
     def close(self) -> None:
         """Close the connection."""

@@ -15,8 +15,7 @@ from typing import TypeVar
 
 import httpx2
 
-from tests.support.raw_http import RawAnswer, connect, read_answer
-from tests.support.raw_wallet import Browser, RawWallet
+from tests.support.raw_http import as_response, connect, read_answer, spelled
 
 T = TypeVar("T")
 
@@ -30,25 +29,6 @@ class Volley:
 
     answers: list[httpx2.Response]
     all_under_way: bool
-
-
-def unsent(sender: RawWallet | Browser, send: Callable[[], object]) -> httpx2.Request:
-    """Return the request that `send`, a method of the sender's, would send."""
-    caught: list[httpx2.Request] = []
-
-    def catch(request: httpx2.Request) -> httpx2.Response:
-        caught.append(request)
-        return httpx2.Response(204)
-
-    real = sender.http
-    sender.http = httpx2.Client(transport=httpx2.MockTransport(catch), cookies=real.cookies, trust_env=False)
-    try:
-        send()
-    finally:
-        sender.http.close()
-        sender.http = real
-    [request] = caught
-    return request
 
 
 def together(
@@ -80,7 +60,7 @@ def volley(
             connection = connect(origins[index % len(origins)], timeout=60)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connections.append(stack.enter_context(connection))
-            head, body = _octets(request)
+            head, body = spelled(request)
             connection.sendall(head[:-1])
             held.append(head[-1:] + body)
         for connection, octets in zip(connections, held, strict=True):
@@ -88,7 +68,7 @@ def volley(
         answered, _, _ = select.select(connections, [], [], 0)
         _await_answers(connections, after)
         meanwhile()
-        return Volley([_response(read_answer(each)) for each in connections], all_under_way=not answered)
+        return Volley([as_response(read_answer(each)) for each in connections], all_under_way=not answered)
 
 
 def _await_answers(connections: Sequence[socket.socket], count: int) -> None:
@@ -108,16 +88,3 @@ def at_once(pool: ThreadPoolExecutor, calls: Sequence[Callable[[], T]]) -> list[
         return call()
 
     return list(pool.map(run, calls))
-
-
-def _octets(request: httpx2.Request) -> tuple[bytes, bytes]:
-    """Return a request's head and body."""
-    headers = [(name, value) for name, value in request.headers.raw if name.lower() != b"connection"]
-    lines = [request.method.encode() + b" " + request.url.raw_path + b" HTTP/1.1", b"Connection: close"]
-    lines += [name + b": " + value for name, value in headers]
-    return b"\r\n".join(lines) + b"\r\n\r\n", request.content
-
-
-def _response(answer: RawAnswer) -> httpx2.Response:
-    headers = [(name, value) for name, values in answer.headers.items() for value in values]
-    return httpx2.Response(answer.status, headers=headers, content=answer.body)

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from tests.races.at_once import MANY, unsent, volley
+from tests.races.at_once import MANY, volley
 from tests.races.conftest import STRICT, Origins
 from tests.races.test_follow_ups import race
+from tests.support.raw_wallet import unsent
 from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.race

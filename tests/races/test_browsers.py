@@ -9,13 +9,13 @@ from sqlalchemy import select
 
 from app.adapters.db.tables import authorization_codes
 from tests.http.told import told
-from tests.races.at_once import MANY, together, unsent
+from tests.races.at_once import MANY, together
 from tests.races.conftest import Origins
 from tests.races.outcome import changing
 from tests.races.pages import insert_pages
 from tests.support.interactive_wallet import interactive_wallet
 from tests.support.presented import PID_ISSUER
-from tests.support.raw_wallet import Browser, redirect_parameters
+from tests.support.raw_wallet import Browser, redirect_parameters, unsent
 from tests.support.served import query
 
 pytestmark = pytest.mark.race

@@ -5,11 +5,11 @@ from functools import partial
 import httpx2
 import pytest
 
-from tests.races.at_once import MANY, together, unsent
+from tests.races.at_once import MANY, together
 from tests.races.conftest import Origins
 from tests.races.outcome import changing
 from tests.support.codes import insert_codes
-from tests.support.raw_wallet import RawWallet, error_of
+from tests.support.raw_wallet import RawWallet, error_of, unsent
 
 pytestmark = pytest.mark.race
 

@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 
 from app.adapters.db.tables import grants, issuances
 from app.protocol import base64url
-from tests.races.at_once import MANY, together, unsent
+from tests.races.at_once import MANY, together
 from tests.races.conftest import FRUGAL, Origins
 from tests.races.outcome import changing
 from tests.support.codes import insert_codes
-from tests.support.raw_wallet import Key, RawWallet, error_of
+from tests.support.raw_wallet import Key, RawWallet, error_of, unsent
 from tests.support.served import query
 from tests.support.server import RunningServer
 

@@ -6,12 +6,12 @@ from functools import partial
 import httpx2
 import pytest
 
-from tests.races.at_once import MANY, together, unsent
+from tests.races.at_once import MANY, together
 from tests.races.conftest import STRICT, Origins
 from tests.races.outcome import changing
 from tests.support.interactive_wallet import InteractiveWallet, interactive_wallet
 from tests.support.presented import PID_ISSUER
-from tests.support.raw_wallet import error_of
+from tests.support.raw_wallet import error_of, unsent
 
 pytestmark = pytest.mark.race
 

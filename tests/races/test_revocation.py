@@ -7,11 +7,12 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from tests.races.at_once import MANY, together, unsent
+from tests.races.at_once import MANY, together
 from tests.races.conftest import Origins
 from tests.races.outcome import changing
 from tests.races.test_credentials import ISSUED, asking, errors_of, grant_of, issued_by, times
 from tests.support.codes import insert_codes
+from tests.support.raw_wallet import unsent
 from tests.support.served import query
 from tests.support.server import RunningServer
 

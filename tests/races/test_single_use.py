@@ -9,12 +9,12 @@ import pytest
 from app.main import Service
 from app.protocol.refusal import Refusal
 from app.provisioning.apply import Applied, apply_document
-from tests.races.at_once import MANY, at_once, together, unsent
+from tests.races.at_once import MANY, at_once, together
 from tests.races.conftest import Origins
 from tests.races.outcome import changing
 from tests.races.pages import insert_pages
 from tests.support.documents import document
-from tests.support.raw_wallet import PASSWORD, USERNAME, error_of
+from tests.support.raw_wallet import PASSWORD, USERNAME, error_of, unsent
 
 pytestmark = pytest.mark.race
 

@@ -15,7 +15,7 @@ from app.adapters.db.tables import metadata, tenants
 from app.main import Service, open_service
 from app.provisioning import delete_tenant
 from tests.crashes.stage import run_jobs_at
-from tests.races.at_once import MANY, together, unsent
+from tests.races.at_once import MANY, together
 from tests.races.conftest import Origins
 from tests.races.outcome import changing
 from tests.races.standing_by import standing_by
@@ -24,6 +24,7 @@ from tests.races.test_follow_ups import CODE_ISSUED, CODE_TOLD, answering
 from tests.support.campus import academy
 from tests.support.interactive_wallet import InteractiveWallet, interactive_wallet
 from tests.support.presented import PID_ISSUER
+from tests.support.raw_wallet import unsent
 from tests.support.served import change, query
 from tests.support.server import RunningServer
 

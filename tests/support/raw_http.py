@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
 import msgspec
 
 
@@ -30,6 +31,19 @@ class RawAnswer:
     def json(self) -> Any:
         """The body as JSON."""
         return msgspec.json.decode(self.body)
+
+
+def spelled(request: httpx2.Request) -> tuple[bytes, bytes]:
+    """Return the head and the body of a library's request as octets."""
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
+    lines += [b"%s: %s" % header for header in request.headers.raw]
+    return b"\r\n".join(lines) + b"\r\n\r\n", request.read()
+
+
+def as_response(answer: RawAnswer) -> httpx2.Response:
+    """Return an answer as a library's response."""
+    headers = [(name, value) for name, values in answer.headers.items() for value in values]
+    return httpx2.Response(answer.status, headers=headers, content=answer.body)
 
 
 def connect(url: str, *, address: str | None = None, timeout: float = 10) -> socket.socket:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any, Self
@@ -343,3 +343,22 @@ class RawWallet:
             headers=headers,
             **options,
         )
+
+
+def unsent(sender: RawWallet | Browser, send: Callable[[], object]) -> httpx2.Request:
+    """Return the request that `send`, a method of the sender's, would send."""
+    caught: list[httpx2.Request] = []
+
+    def catch(request: httpx2.Request) -> httpx2.Response:
+        caught.append(request)
+        return httpx2.Response(204)
+
+    real = sender.http
+    sender.http = httpx2.Client(transport=httpx2.MockTransport(catch), cookies=real.cookies, trust_env=False)
+    try:
+        send()
+    finally:
+        sender.http.close()
+        sender.http = real
+    [request] = caught
+    return request
