@@ -164,7 +164,9 @@ async def _name_unsafe_choices(service: Service) -> None:
             # Not a reason to let the other tenants down; its own requests are answered by server_error.
             log.warning("tenant cannot be opened: its data does not unseal", tenant=head.slug)
             continue
-        except Refusal:
+        except Refusal as refusal:
+            if refusal.code != "not_found":
+                raise
             continue  # deleted since it was listed
         for choice in unsafe_choices(document):
             log.warning("unsafe tenant setting", tenant=head.slug, setting=choice)

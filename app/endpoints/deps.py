@@ -30,7 +30,8 @@ async def provide_tenancy(request: HttpRequest, tenant: FromPath[str], serving: 
     """Open the tenant addressed by path or by origin. Raises one `Refusal("not_found")` for all others (M-22)."""
     await count_address(request, serving.rate_limits)
     # C-29: first the body, which may take its time; then the tenant, as it is now.
-    await body_of(request)
+    if request.method == "POST":
+        await body_of(request)
     origin: str | None = request.scope["state"].get("origin")
     if tenant != OWN_ORIGIN:
         found = await serving.tenancies.by_slug(tenant)
