@@ -6,7 +6,6 @@ from typing import Final, cast
 
 import structlog
 from litestar import Litestar, Router
-from litestar.di import Provide
 from litestar.types import ASGIApp
 from msgspec import Struct
 
@@ -31,7 +30,7 @@ from app.endpoints import authorize, credential, health, interactive, jwks, meta
 from app.endpoints.boundary import Boundary
 from app.endpoints.deps import DEPENDENCIES, RESOURCE_DEPENDENCIES
 from app.endpoints.errors import EXCEPTION_HANDLERS
-from app.endpoints.serving import Wired
+from app.endpoints.wired import Wired
 from app.formats.sd_jwt_vc_verification import verify_presentation
 from app.interaction.browser import BrowserLeg
 from app.interaction.follow_up import FollowUps
@@ -105,19 +104,15 @@ def build(
     passwords: Passwords | None = None,
 ) -> Litestar:
     """Return the service as an application; its database is opened when it starts. Overrides are for tests."""
-    serving: list[Wired] = []
     rate_limits = make_rate_limits(settings, clock or SystemClock())
     metrics = open_metrics(settings)
 
-    def wired() -> Wired:
-        return serving[-1]
-
     @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_service(
             settings, clock=clock, entropy=entropy, passwords=passwords, metrics=metrics
         ) as opening:
-            serving.append(_wire(opening, rate_limits))
+            app.state.wired = _wire(opening, rate_limits)
             await _name_unsafe_choices(opening)
             async with running_jobs(opening.platform, opening.clock, structlog.get_logger("jobs"), metrics):
                 yield
@@ -127,7 +122,6 @@ def build(
             *_wallet_facing(),
             Router("/", route_handlers=[health.healthz, health.readyz, static.styles, static.icon]),
         ],
-        dependencies={"serving": Provide(wired, sync_to_thread=False)},
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[lifespan],
         on_shutdown=[rate_limits.close],
@@ -137,7 +131,7 @@ def build(
     )
     app.state.wired_endpoints = metadata.wired_endpoints(app)
     # Around the router, not behind it: the framework's own middleware runs after routing and never sees a 404.
-    boundary = Boundary(app.asgi_handler, public_url=settings.public_url, tenancies=lambda: wired().tenancies)
+    boundary = Boundary(app.asgi_handler, public_url=settings.public_url, tenancies=lambda: app.state.wired.tenancies)
     log = RequestLog(boundary, clock or SystemClock(), entropy or SystemEntropy(), metrics)
     app.asgi_handler = cast("ASGIApp", log)
     return app

@@ -8,8 +8,8 @@ from litestar.di import NamedDependency
 from litestar.response import Redirect
 
 from app.endpoints.deps import Form
-from app.endpoints.serving import Serving
 from app.endpoints.wire import FORM_LIMIT, HttpRequest, parse_form, read_cookie
+from app.endpoints.wired import wired
 from app.interaction.browser import Finished, NextPage, OpenPage, flow_name, form_token
 from app.pages.render import PAGE_HEADERS, step_page
 from app.protocol.refusal import Refusal
@@ -20,7 +20,7 @@ from app.tenancy import Tenancy
     "/{tenant:str}/authorize",
     opt={"authorization_server_metadata": "authorization_endpoint", "counted_as": "pages"},
 )
-async def authorize(request: HttpRequest, tenancy: NamedDependency[Tenancy], serving: Serving) -> Response[Any]:
+async def authorize(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> Response[Any]:
     """Show the page this browser is at; parameters next to `request_uri` change nothing (AZ-13, C-07)."""
     query = parse_form(request.scope["query_string"])
     client_id, request_uri = query.get("client_id"), query.get("request_uri")
@@ -29,7 +29,7 @@ async def authorize(request: HttpRequest, tenancy: NamedDependency[Tenancy], ser
         raise Refusal("invalid_request", "An authorization request is pushed first, or begun interactively.")
     request.scope["state"]["record"].client = client_id
     cookie = read_cookie(request, _cookie_name(tenancy, request_uri))
-    opened = await serving.browser_leg.open(tenancy, client_id=client_id, request_uri=request_uri, cookie=cookie)
+    opened = await wired(request).browser_leg.open(tenancy, client_id=client_id, request_uri=request_uri, cookie=cookie)
     return _show(tenancy, opened, request_uri=request_uri, cookie=opened.new_cookie or cookie or "")
 
 
@@ -43,12 +43,11 @@ async def answer(
     request: HttpRequest,
     tenancy: NamedDependency[Tenancy],
     form: NamedDependency[Form],
-    serving: Serving,
 ) -> Response[Any]:
     """Take a page's form: on to the next page, the same page again, or back to the wallet."""
     request_uri = form.get("request_uri", "")
     cookie = read_cookie(request, _cookie_name(tenancy, request_uri))
-    outcome = await serving.browser_leg.answer(tenancy, request_uri=request_uri, cookie=cookie, form=form)
+    outcome = await wired(request).browser_leg.answer(tenancy, request_uri=request_uri, cookie=cookie, form=form)
     match outcome:
         case OpenPage():
             request.scope["state"]["record"].outcome = "rejected"

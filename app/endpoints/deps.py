@@ -12,8 +12,8 @@ from litestar.params import FromPath
 
 from app.endpoints.boundary import OWN_ORIGIN
 from app.endpoints.limits import count_address, count_client, count_session, count_tenant
-from app.endpoints.serving import Serving
 from app.endpoints.wire import HttpRequest, body_of, header, read_form, read_json_object
+from app.endpoints.wired import wired
 from app.ports import RequestRecord
 from app.protocol.client_auth import AuthenticatedClient, authenticate, names_client, sent_client_id
 from app.protocol.dpop import DpopProof, judge_dpop_proof
@@ -26,23 +26,23 @@ from app.tenancy import Tenancy
 Form = dict[str, str]
 
 
-async def provide_tenancy(request: HttpRequest, tenant: FromPath[str], serving: Serving) -> Tenancy:
+async def provide_tenancy(request: HttpRequest, tenant: FromPath[str]) -> Tenancy:
     """Open the tenant addressed by path or by origin. Raises one `Refusal("not_found")` for all others (M-22)."""
-    await count_address(request, serving.rate_limits)
+    await count_address(request)
     # C-29: first the body, which may take its time; then the tenant, as it is now.
     if request.method == "POST":
         await body_of(request)
     origin: str | None = request.scope["state"].get("origin")
     if tenant != OWN_ORIGIN:
-        found = await serving.tenancies.by_slug(tenant)
+        found = await wired(request).tenancies.by_slug(tenant)
     else:
-        found = None if origin is None else await serving.tenancies.by_origin(origin)
+        found = None if origin is None else await wired(request).tenancies.by_origin(origin)
     if found is None:
         raise Refusal("not_found")
     request.state.tenancy = found
     record: RequestRecord = request.scope["state"]["record"]
     record.tenant, record.endpoint = found.slug, request.scope["path_template"]
-    await count_tenant(request, found, serving.rate_limits)
+    await count_tenant(request, found)
     return found
 
 
@@ -52,11 +52,11 @@ async def provide_form(request: HttpRequest, tenancy: NamedDependency[Tenancy]) 
 
 
 async def provide_client(
-    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form], serving: Serving
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form]
 ) -> AuthenticatedClient:
     """Authenticate the client by the tenant's current revision. Raises `Refusal("invalid_client")`."""
     client = _authenticated_client(request, tenancy, form)
-    await count_client(request, tenancy, client.client_id, serving.rate_limits)
+    await count_client(request, tenancy, client.client_id)
     return client
 
 
@@ -68,18 +68,18 @@ def _authenticated_client(request: HttpRequest, tenancy: Tenancy, form: Form) ->
 
 
 async def provide_interactive_client(
-    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form], serving: Serving
+    request: HttpRequest, tenancy: NamedDependency[Tenancy], form: NamedDependency[Form]
 ) -> AuthenticatedClient | None:
     """Authenticate the client of an interactive request; None for a follow-up that leaves it to its session.
 
     OpenID4VCI 1.1 §6.1.2 (IA-05, IA-14, IA-15): a client that names or authenticates itself is judged like any other.
     """
     if "auth_session" not in form:
-        await count_address(request, serving.rate_limits, kind="starts")
+        await count_address(request, kind="starts")
         client = _authenticated_client(request, tenancy, form)
-        await count_client(request, tenancy, client.client_id, serving.rate_limits, kind="starts")
+        await count_client(request, tenancy, client.client_id, kind="starts")
         return client
-    await count_session(tenancy, form["auth_session"], serving.rate_limits)
+    await count_session(request, tenancy, form["auth_session"])
     if not names_client(form, authorization_header=header(request, b"authorization") is not None):
         return None
     return _authenticated_client(request, tenancy, form)
@@ -99,16 +99,14 @@ class PresentedToken(VerifiedAccessToken, frozen=True, kw_only=True):
     text: str
 
 
-async def provide_access_token(
-    request: HttpRequest, tenancy: NamedDependency[Tenancy], serving: Serving
-) -> PresentedToken:
+async def provide_access_token(request: HttpRequest, tenancy: NamedDependency[Tenancy]) -> PresentedToken:
     """Verify the access token of a request to the credential issuer (CR-02). Raises `Refusal`."""
     scheme, text = read_authorization(header(request, b"authorization"))
     verified = verify_access_token(
         text, issuer=tenancy.issuer, keys=tenancy.keys.access_token_keys, now=tenancy.clock.now()
     )
     request.scope["state"]["record"].client = verified.client_id
-    await count_client(request, tenancy, verified.client_id, serving.rate_limits)
+    await count_client(request, tenancy, verified.client_id)
     check_scheme(scheme, verified, dpop=tenancy.document.dpop)
     return PresentedToken(token_id=verified.token_id, client_id=verified.client_id, jkt=verified.jkt, text=text)
 

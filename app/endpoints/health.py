@@ -2,8 +2,8 @@
 
 from litestar import get
 
-from app.endpoints.serving import Serving
-from app.endpoints.wire import JsonAnswer, json_answer
+from app.endpoints.wire import HttpRequest, JsonAnswer, json_answer
+from app.endpoints.wired import wired
 
 
 @get("/healthz")
@@ -13,8 +13,8 @@ async def healthz() -> JsonAnswer:
 
 
 @get("/readyz")
-async def readyz(serving: Serving) -> JsonAnswer:
+async def readyz(request: HttpRequest) -> JsonAnswer:
     """Answer 200 where the database answers, else 503."""
-    if await serving.platform.is_reachable():
+    if await wired(request).platform.is_reachable():
         return json_answer({"status": "ok"})
     return json_answer({"status": "unavailable"}, status_code=503, headers={"Retry-After": "5"})

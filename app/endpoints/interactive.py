@@ -5,8 +5,8 @@ from litestar.di import NamedDependency, Provide
 
 from app.endpoints.deps import Form, provide_interactive_client
 from app.endpoints.errors import nonce_header
-from app.endpoints.serving import Serving
 from app.endpoints.wire import INTERACTIVE_REQUEST_LIMIT, HttpRequest, JsonAnswer, json_answer
+from app.endpoints.wired import wired
 from app.interaction.dialects import iae
 from app.interaction.start import begin_interactive
 from app.protocol.client_auth import AuthenticatedClient
@@ -28,11 +28,12 @@ async def interactive_authorization(
     form: NamedDependency[Form],
     client: NamedDependency[AuthenticatedClient | None],
     proof: NamedDependency[DpopProof | None],
-    serving: Serving,
 ) -> JsonAnswer:
     """Answer what is needed next, or the code (OpenID4VCI 1.1 §6.2): 200 either way."""
     if client is None or "auth_session" in form:
-        answer = await serving.follow_ups.answer(tenancy, form, body=await request.body(), client=client, proof=proof)
+        answer = await wired(request).follow_ups.answer(
+            tenancy, form, body=await request.body(), client=client, proof=proof
+        )
     else:
         answer = await _begin(tenancy, form, client, proof)
     return json_answer(answer, headers=nonce_header(tenancy, "dpop_as"))

@@ -9,38 +9,41 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final, cast
 
 from app.endpoints.wire import HttpRequest
-from app.ports import RateLimits, RequestKind
+from app.endpoints.wired import wired
+from app.ports import RequestKind
 from app.tenancy import Tenancy
 
 _HAS_CLIENT: Final[frozenset[RequestKind]] = frozenset({"starts", "follow_ups", "tokens", "credentials"})
 """Their tenant is counted once their client or session was."""
 
 
-async def count_address(request: HttpRequest, limits: RateLimits, *, kind: RequestKind | None = None) -> None:
+async def count_address(request: HttpRequest, *, kind: RequestKind | None = None) -> None:
     """Count by the sender's address, over all tenants: before anything is looked up (O-16, O-17)."""
     client = request.scope["client"]
-    await limits.count(kind or _counted_as(request), "address", address_block(client[0] if client else ""))
+    await wired(request).rate_limits.count(
+        kind or _counted_as(request), "address", address_block(client[0] if client else "")
+    )
 
 
-async def count_tenant(request: HttpRequest, tenancy: Tenancy, limits: RateLimits) -> None:
+async def count_tenant(request: HttpRequest, tenancy: Tenancy) -> None:
     """Count by tenant what no client or session is known of."""
     if (kind := _counted_as(request)) not in _HAS_CLIENT:
-        await limits.count(kind, "tenant", tenancy.tenant_id)
+        await wired(request).rate_limits.count(kind, "tenant", tenancy.tenant_id)
 
 
 async def count_client(
-    request: HttpRequest, tenancy: Tenancy, client_id: str, limits: RateLimits, *, kind: RequestKind | None = None
+    request: HttpRequest, tenancy: Tenancy, client_id: str, *, kind: RequestKind | None = None
 ) -> None:
     """Count by client, then by tenant (B-20)."""
     kind = kind or _counted_as(request)
-    await limits.count(kind, "client", tenancy.tenant_id, client_id)
-    await limits.count(kind, "tenant", tenancy.tenant_id)
+    await wired(request).rate_limits.count(kind, "client", tenancy.tenant_id, client_id)
+    await wired(request).rate_limits.count(kind, "tenant", tenancy.tenant_id)
 
 
-async def count_session(tenancy: Tenancy, auth_session: str, limits: RateLimits) -> None:
+async def count_session(request: HttpRequest, tenancy: Tenancy, auth_session: str) -> None:
     """Count by the session that a follow-up names, whether it exists or not (IA-48); then by tenant."""
-    await limits.count("follow_ups", "session", tenancy.tenant_id, auth_session)
-    await limits.count("follow_ups", "tenant", tenancy.tenant_id)
+    await wired(request).rate_limits.count("follow_ups", "session", tenancy.tenant_id, auth_session)
+    await wired(request).rate_limits.count("follow_ups", "tenant", tenancy.tenant_id)
 
 
 @lru_cache(maxsize=4096)

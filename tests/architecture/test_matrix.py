@@ -47,7 +47,7 @@ def test_every_demand_is_a_known_check() -> None:
     for route in build(Settings()).routes:
         for handler in getattr(route, "route_handlers", ()):
             if isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}:
-                assert set(handler.parsed_fn_signature.parameters) <= {*CHECKS, "request", "serving"}
+                assert set(handler.parsed_fn_signature.parameters) <= {*CHECKS, "request"}
 
 
 def test_every_request_to_a_tenant_is_counted() -> None:

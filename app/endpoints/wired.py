@@ -1,9 +1,10 @@
 """What the composition root wires for the handlers."""
 
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
+from typing import cast
+
 from msgspec import Struct
 
+from app.endpoints.wire import HttpRequest
 from app.interaction.browser import BrowserLeg
 from app.interaction.follow_up import FollowUps
 from app.ports import Platform, RateLimits
@@ -11,10 +12,7 @@ from app.tenancy import Tenancies
 
 
 class Wired(Struct, frozen=True, kw_only=True):
-    """Everything that handlers and their dependencies share.
-
-    One dependency and not several: the framework starts a task for each of those that depend on nothing.
-    """
+    """What all requests share, from the start of the application to its end."""
 
     tenancies: Tenancies
     platform: Platform
@@ -23,4 +21,6 @@ class Wired(Struct, frozen=True, kw_only=True):
     browser_leg: BrowserLeg
 
 
-Serving = NamedDependency[SkipValidation[Wired]]
+def wired(request: HttpRequest) -> Wired:
+    """Return what is wired. No dependency: each of those is resolved anew for every request."""
+    return cast("Wired", request.app.state.wired)
