@@ -13,30 +13,18 @@ from app.interaction.machine import TERMINAL
 from app.jobs.rotate import rotate_data_key
 from app.jobs.schedule import JOBS
 from app.main import Service
-from app.provisioning.apply import apply_document
 from tests.crashes.stage import Stage, half_done, stuck
 from tests.support.campus import person
 from tests.support.crashing import CrashingServer, Moment
 from tests.support.documents import PID, document
 from tests.support.served import query
+from tests.support.server import apply_all
 
 pytestmark = pytest.mark.crash
 
 Crashing = tuple[CrashingServer, Stage]
 
 KILLED, FINISHED = -9, 0
-
-
-async def apply(service: Service, wanted: TenantDocument) -> None:
-    await apply_document(
-        service.platform,
-        key_maker=service.key_maker,
-        passwords=service.passwords,
-        clock=service.clock,
-        entropy=service.entropy,
-        document=wanted,
-        public_url=service.settings.public_url,
-    )
 
 
 async def run_jobs(service: Service) -> None:
@@ -80,10 +68,10 @@ def test_a_tenant_is_there_whole_or_not_at_all(crashing: Crashing, moment: Momen
         (2, new, [], [(1, 1, 1, 3, 3)]),
         (2, changed, [(1, 1, 1, 3, 3)], [(2, 2, 1, 3, 1)]),
     ]:
-        assert server.command(partial(apply, wanted=wanted), write, moment) == KILLED
+        assert server.command(partial(apply_all, documents=[wanted]), write, moment) == KILLED
         assert held(server, slug) == (after if committed else before)
         if after:
-            assert server.command(partial(apply, wanted=wanted)) == FINISHED
+            assert server.command(partial(apply_all, documents=[wanted])) == FINISHED
             assert held(server, slug) == after
             assert person(server, "erika", issuer=slug).pid
 

@@ -56,7 +56,7 @@ class RunningServer:
 
     def apply(self, document: TenantDocument) -> None:
         """Apply a document as the command does, from beside the running server."""
-        self.beside(lambda service: _apply(service, [document]))
+        self.beside(lambda service: apply_all(service, [document]))
 
     def store(self, work: Callable[[TenantStore], T], slug: str = "pid-provider") -> T:
         """Run `work` on a tenant's repositories, from beside the running server."""
@@ -85,7 +85,8 @@ def run_apart(work: Coroutine[object, object, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-async def _apply(service: Service, documents: Sequence[TenantDocument]) -> None:
+async def apply_all(service: Service, documents: Sequence[TenantDocument]) -> None:
+    """Apply documents one after the other."""
     for document in documents:
         await apply_document(
             service.platform,
@@ -148,7 +149,7 @@ def running_server(
     """Apply the documents and serve; the schema must be there."""
     clock = clock or FixedClock()
     running = RunningServer(settings, clock)
-    running.beside(lambda service: _apply(service, documents))
+    running.beside(lambda service: apply_all(service, documents))
     server = uvicorn.Server(server_config(build(settings, clock=clock), settings))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
