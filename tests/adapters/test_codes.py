@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text, update
-from sqlalchemy.exc import IntegrityError
 
 from app.adapters.db.tables import authorization_codes
 from app.protocol.digest import digest
@@ -13,6 +12,7 @@ from app.records import AuthorizationCode
 from app.storage import TenantStore
 from tests.support import records
 from tests.support.database import OpenedDatabase
+from tests.support.insider import REFUSED_BY_DATABASE
 from tests.support.records import NOW
 
 
@@ -98,7 +98,7 @@ async def test_a_spent_code_without_its_grant_is_not_committed(database: OpenedD
     tenant = await database.make_tenant()
     stored = records.code()
     await database.write(tenant, lambda store: store.codes.create(stored))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(REFUSED_BY_DATABASE):
         await database.write(tenant, lambda store: store.codes.spend(stored, grant_id="nothing", now=NOW))
     assert await database.read(tenant, lambda store: store.codes.by_digest(digest("code"))) == stored
 
@@ -131,7 +131,7 @@ async def test_a_spent_code_without_its_grant_is_not_committed(database: OpenedD
 async def test_the_database_refuses_impossible_codes(database: OpenedDatabase, bad: dict[str, Any]) -> None:
     tenant = await database.make_tenant()
     await database.write(tenant, lambda store: store.grants.create(records.grant()))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(REFUSED_BY_DATABASE):
         await database.write(tenant, lambda store: store.codes.create(records.code(**bad)))
 
 
@@ -149,7 +149,7 @@ async def test_a_used_code_cannot_keep_its_claims(database: OpenedDatabase) -> N
     await database.write(tenant, lambda store: store.codes.create(records.code()))
     await database.write(tenant, lambda store: store.grants.create(records.grant()))
     keep = update(authorization_codes).values(used_at=NOW, grant_id="grant-1")
-    with pytest.raises(IntegrityError):
+    with pytest.raises(REFUSED_BY_DATABASE):
         await database.sql(lambda connection: connection.execute(keep))
 
 
@@ -167,7 +167,7 @@ async def test_the_database_keeps_updated_at(database: OpenedDatabase) -> None:
 async def test_a_code_digest_is_one_code(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
     await database.write(tenant, lambda store: store.codes.create(records.code()))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(REFUSED_BY_DATABASE):
         await database.write(tenant, lambda store: store.codes.create(records.code(code_id="code-2")))
 
 
@@ -175,8 +175,8 @@ async def test_a_code_cannot_point_at_another_tenants_grant(database: OpenedData
     tenant, other = await database.make_tenant("a"), await database.make_tenant("b")
     await database.write(other, lambda store: store.grants.create(records.grant()))
     await database.write(tenant, lambda store: store.codes.create(records.code()))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(REFUSED_BY_DATABASE):
         await database.write(tenant, lambda store: store.codes.spend(records.code(), grant_id="grant-1", now=NOW))
     row = {"tenant_id": tenant.tenant_id, "code_digest": digest("new")}
-    with pytest.raises(IntegrityError):
+    with pytest.raises(REFUSED_BY_DATABASE):
         await database.sql(lambda connection: connection.execute(insert(authorization_codes), row))

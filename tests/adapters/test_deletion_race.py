@@ -3,15 +3,18 @@
 import asyncio
 
 import pytest
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.adapters.db.connection import Connection
 from app.adapters.db.engine import postgres_url
 from app.adapters.db.platform import SqlPlatformStore
 from app.adapters.db.tables import metadata
 from tests.support import records
 from tests.support.database import opened
 from tests.support.documents import document
+from tests.support.held import held_transaction
 from tests.support.postgres import PostgresServer
 
 NOW = 1_900_000_000
@@ -35,7 +38,7 @@ async def test_nothing_of_an_apply_outlives_the_deletion_it_ran_into(postgres_se
         def add_people(connection: Connection) -> None:
             store(connection).tenant(tenant.tenant_id).users.replace_all([records.user()])
 
-        def rows_left(connection: Connection) -> set[str]:
+        def rows_left(connection: SqlConnection) -> set[str]:
             return {
                 table.name
                 for table in metadata.sorted_tables
@@ -44,15 +47,14 @@ async def test_nothing_of_an_apply_outlives_the_deletion_it_ran_into(postgres_se
                 ).scalar_one()
             }
 
-        async with engine.connect() as applying, engine.connect() as watching:
-            await applying.run_sync(add_revision)
+        async with engine.connect() as watching, held_transaction(url) as applying:
+            await applying(add_revision)
             deleting = asyncio.create_task(
                 database.platform.transact(lambda platform: platform.delete(tenant.tenant_id, now=NOW))
             )
             while not (await watching.execute(_WAITING)).scalar_one():
                 await asyncio.sleep(0)
-            await applying.run_sync(add_people)
-            await applying.commit()
+            await applying(add_people)
         await deleting
         await engine.dispose()
         assert await database.sql(rows_left) == {"tenants"}

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.adapters.db.connection import PostgresConnection
 from app.adapters.db.engine import postgres_url
 from app.adapters.db.expiry import MARGIN
 from app.adapters.db.platform import SqlPlatformStore
@@ -19,10 +20,12 @@ from app.protocol.digest import digest
 from app.records import TenantHead
 from tests.support import records
 from tests.support.database import OpenedDatabase, opened
+from tests.support.held import held_transaction
 from tests.support.postgres import PostgresServer
 from tests.support.records import NOW
 
 RUNNING = sorted(set(Status) - TERMINAL)
+_WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 END = NOW + 900
 """When the session of `records` ends."""
 
@@ -188,17 +191,17 @@ async def test_who_ends_a_session_while_its_time_is_being_called_has_ended_it(po
         await database.write(tenant, lambda store: store.sessions.create(records.session()))
         ended = records.session(status=Status.CODE_ISSUED, presentation_data=None, completed_steps=Evidence())
         engine = create_async_engine(postgres_url(url))
-        async with engine.connect() as requesting, engine.connect() as watching:
+        async with engine.connect() as watching:
 
-            def end(connection: Connection) -> bool:
+            def end(connection: PostgresConnection) -> bool:
                 platform = SqlPlatformStore(connection, database.vaults, database.entropy)
                 return platform.tenant(tenant.tenant_id).sessions.advance(records.session(), ended, now=END - 1)
 
-            assert await requesting.run_sync(end) is True
-            calling = asyncio.create_task(end_sessions(database, now=END))
-            while not (await watching.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))).scalar_one():
-                await asyncio.sleep(0)
-            await requesting.commit()
+            async with held_transaction(url) as requesting:
+                assert await requesting(end) is True
+                calling = asyncio.create_task(end_sessions(database, now=END))
+                while not (await watching.execute(_WAITING)).scalar_one():
+                    await asyncio.sleep(0)
         assert await calling == 0
         assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == ended
         assert await database.sql(lambda connection: connection.execute(select(audit_events)).all()) == []

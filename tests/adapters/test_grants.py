@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 
 from app.adapters.db.tables import audit_events, issuances, spent_values
 from app.protocol.digest import digest
@@ -13,6 +12,7 @@ from app.records import AuditEvent, SpentKind
 from app.storage import TenantStore
 from tests.support import records
 from tests.support.database import OpenedDatabase
+from tests.support.insider import REFUSED_BY_DATABASE
 from tests.support.records import NOW
 
 
@@ -100,16 +100,16 @@ async def test_no_credential_from_an_expired_or_revoked_grant(database: OpenedDa
 )
 async def test_the_database_refuses_impossible_grants(database: OpenedDatabase, bad: dict[str, Any]) -> None:
     tenant = await database.make_tenant()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(REFUSED_BY_DATABASE):
         await database.write(tenant, lambda store: store.grants.create(records.grant(**bad)))
 
 
 async def test_tokens_and_issuances_need_a_grant_of_the_same_tenant(database: OpenedDatabase) -> None:
     tenant, other = await database.make_tenant("a"), await database.make_tenant("b")
     await database.write(tenant, lambda store: store.grants.create(records.grant()))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(REFUSED_BY_DATABASE):
         await database.write(other, lambda store: store.grants.create_access_token(records.access_token()))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(REFUSED_BY_DATABASE):
         await database.write(other, lambda store: store.grants.record_issuance(records.issuance()))
 
 

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from sqlalchemy import Connection, text
 
 from app.adapters.db import migrate
-from app.adapters.db.engine import open_engine
 from app.cli import vestibule
 from app.protocol.refusal import Refusal
+from tests.support.insider import as_insider
 from tests.support.postgres import PostgresServer
 
 Statements = list[str] | dict[str, list[str]]
@@ -45,11 +45,7 @@ async def execute(url: str, statements: Statements) -> None:
         for statement in statements if isinstance(statements, list) else statements[connection.dialect.name]:
             connection.execute(text(statement))
 
-    transactions = await open_engine(url)
-    try:
-        await transactions.write(work)
-    finally:
-        await transactions.close()
+    await as_insider(url, work)
 
 
 async def test_an_empty_database_is_upgraded_once(empty_database_url: str) -> None:

@@ -159,7 +159,9 @@ async def test_a_data_key_added_by_another_process_is_used(database: OpenedDatab
     tenant = await provide(database)
     assert await database.tenancies.by_slug("pid-provider") is not None
     async with opened(database.url, entropy=database.entropy) as other:
-        await other.sql(lambda connection: other.vaults.add_data_key(connection, tenant.tenant_id, now=NOW))
+        await other.transactions.write(
+            lambda connection: other.vaults.add_data_key(connection, tenant.tenant_id, now=NOW)
+        )
         await other.write(tenant, lambda store: store.sessions.create(records.session()))
     assert await database.tenancies.by_slug("pid-provider") is not None
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == records.session()

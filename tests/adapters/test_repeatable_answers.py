@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete
-from sqlalchemy.exc import IntegrityError
 
 from app.adapters.db.tables import sessions
 from app.protocol.digest import digest
 from app.records import TenantHead
 from tests.support import records
 from tests.support.database import OpenedDatabase
+from tests.support.insider import REFUSED_BY_DATABASE
 from tests.support.records import NOW
 
 HANDLE = records.answer().handle_digest
@@ -61,5 +61,5 @@ async def test_an_answer_goes_with_its_session(database: OpenedDatabase) -> None
 async def test_an_answer_belongs_to_a_session_of_the_same_tenant(database: OpenedDatabase) -> None:
     await keep(database)
     other = await database.make_tenant("b")
-    with pytest.raises(IntegrityError):
+    with pytest.raises(REFUSED_BY_DATABASE):
         await database.write(other, lambda store: store.repeatable_answers.keep(records.answer()))

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, bindparam, delete, func, select
-from sqlalchemy.exc import IntegrityError
 
 from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import browser_flows, issuances, metadata
@@ -16,11 +15,17 @@ from app.protocol.digest import digest
 from app.records import AuditEvent, Resealed, SealedValue
 from tests.support import records
 from tests.support.database import OpenedDatabase
+from tests.support.insider import REFUSED_BY_DATABASE
 from tests.support.records import NOW
 
 EVENT = AuditEvent(event_id="event-1", occurred_at=NOW, kind="issued", subject="grant-1")
 
 SESSION = records.session(auth_session_digest=digest("auth session"))
+
+
+class ForeignRow(Exception):
+    """Stands for what a foreign key raises."""
+
 
 # Method → the call with A's identifiers and what the other tenant gets: a value, or an exception.
 CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
@@ -30,10 +35,10 @@ CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
     "sessions.by_auth_session": (lambda s: s.sessions.by_auth_session(digest("auth session")), None),
     "sessions.advance": (lambda s: s.sessions.advance(SESSION, records.session(status=Status.FAILED), now=NOW), False),
     "sessions.count_attempt": (lambda s: s.sessions.count_attempt(SESSION), None),
-    "repeatable_answers.keep": (lambda s: s.repeatable_answers.keep(records.answer()), IntegrityError),
+    "repeatable_answers.keep": (lambda s: s.repeatable_answers.keep(records.answer()), ForeignRow),
     "repeatable_answers.find": (lambda s: s.repeatable_answers.find(records.answer().handle_digest), None),
     "repeatable_answers.take": (lambda s: s.repeatable_answers.take(records.answer()), False),
-    "browser_flows.create": (lambda s: s.browser_flows.create(records.flow(flow_id="new")), IntegrityError),
+    "browser_flows.create": (lambda s: s.browser_flows.create(records.flow(flow_id="new")), ForeignRow),
     "browser_flows.by_cookie": (lambda s: s.browser_flows.by_cookie(digest("cookie")), None),
     "browser_flows.advance": (
         lambda s: s.browser_flows.advance(records.flow(), step_index=1, user_id=None, results={}),
@@ -48,8 +53,8 @@ CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
     "grants.revoke": (lambda s: s.grants.revoke("grant-1", now=NOW), False),
     "grants.take_credential": (lambda s: s.grants.take_credential(records.grant(), now=NOW), None),
     "grants.issued": (lambda s: s.grants.issued("grant-1", "pid"), 0),
-    "grants.record_issuance": (lambda s: s.grants.record_issuance(records.issuance()), IntegrityError),
-    "grants.create_access_token": (lambda s: s.grants.create_access_token(records.access_token()), IntegrityError),
+    "grants.record_issuance": (lambda s: s.grants.record_issuance(records.issuance()), ForeignRow),
+    "grants.create_access_token": (lambda s: s.grants.create_access_token(records.access_token()), ForeignRow),
     "grants.by_access_token": (lambda s: s.grants.by_access_token("token-1"), None),
     "spent.spend": (lambda s: s.spent.spend("c_nonce", "value", expires_at=NOW), True),
     "users.by_username": (lambda s: s.users.by_username("erika"), None),
@@ -120,7 +125,7 @@ async def trespasses(database: OpenedDatabase, method: str) -> list[str]:
     a, b = await database.make_tenant("a"), await database.make_tenant("b")
     await database.write(a, fill)
     # So that A's values would count as sealed under an older one.
-    await database.sql(lambda connection: database.vaults.add_data_key(connection, b.tenant_id, now=NOW))
+    await database.transactions.write(lambda connection: database.vaults.add_data_key(connection, b.tenant_id, now=NOW))
     before = await database.sql(rows_of(a.tenant_id))
     assert all(before.values())
     place = ("grants", "authorization", "grant-1")
@@ -129,6 +134,8 @@ async def trespasses(database: OpenedDatabase, method: str) -> list[str]:
     got: object
     try:
         got = await database.write(b, call)
+    except REFUSED_BY_DATABASE:
+        got = ForeignRow
     except Exception as problem:
         got = type(problem)
     found = [] if got == expected else [f"saw {got!r}"]

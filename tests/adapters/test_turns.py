@@ -6,12 +6,14 @@ Each would otherwise come to hold rows that another waits for; on SQLite whoever
 import asyncio
 import threading
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.adapters.db.connection import Connection, Executed
 from app.adapters.db.engine import postgres_url
 from app.adapters.db.expiry import MARGIN
 from app.adapters.db.platform import SqlPlatformStore
@@ -109,18 +111,20 @@ async def _stopping(
     go_on: threading.Event,
 ) -> None:
     """Run work in a transaction of its own that stops behind the first statement of a kind."""
-    engine = create_async_engine(postgres_url(database.url))
 
-    @event.listens_for(engine.sync_engine, "after_cursor_execute")
-    def stop(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith(behind) and not halfway.is_set():
-            halfway.set()
-            go_on.wait(10)
+    class Stopping:
+        def __init__(self, connection: Connection) -> None:
+            self.kind, self.insert_soon = connection.kind, connection.insert_soon
+            self._connection = connection
 
-    async with opened(database.url) as own, engine.begin() as connection:
+        def execute(self, statement: Any, binds: Any = MappingProxyType({})) -> Executed:
+            executed = self._connection.execute(statement, binds)
+            if str(statement).startswith(behind) and not halfway.is_set():
+                halfway.set()
+                go_on.wait(10)
+            return executed
 
-        def run(sync: Connection) -> None:
-            work(SqlPlatformStore(sync, own.vaults, own.entropy), tenant_id)
-
-        await connection.run_sync(run)
-    await engine.dispose()
+    async with opened(database.url) as own:
+        await own.transactions.write(
+            lambda connection: work(SqlPlatformStore(Stopping(connection), own.vaults, own.entropy), tenant_id)
+        )

@@ -43,8 +43,9 @@ async def fill(database: OpenedDatabase) -> TenantHead:
     """Store what version 0001 stored: a running and a finished session, a browser on its way, a code."""
     tenant = await database.make_tenant()
 
+    vault = await database.transactions.read(lambda connection: database.vaults.of(connection, tenant.tenant_id))
+
     def insert(connection: Connection) -> None:
-        vault = database.vaults.of(connection, tenant.tenant_id)
         for session_id, status in [("session-1", "pending"), ("session-2", "code_issued")]:
             values = {
                 "tenant_id": tenant.tenant_id,

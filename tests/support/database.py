@@ -22,6 +22,7 @@ from app.adapters.vault import MasterKeys
 from app.records import TenantHead
 from app.storage import TenantStore
 from tests.support.fakes import CountedEntropy, FixedClock
+from tests.support.insider import as_insider
 from tests.support.postgres import PostgresServer, start_or_skip
 
 T = TypeVar("T")
@@ -57,8 +58,8 @@ class OpenedDatabase(Struct, frozen=True, kw_only=True):
         return await self.database.read(tenant.tenant_id, work)
 
     async def sql(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on the bare connection and commit: what an insider with the database's password can do."""
-        return await self.transactions.write(work)
+        """Run `work` past the service and commit: what an insider with the database's password can do."""
+        return await as_insider(self.url, work)
 
 
 @contextlib.asynccontextmanager

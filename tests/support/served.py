@@ -1,19 +1,18 @@
 """The service over real sockets on either database, as a fixture for any folder."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Connection
 
-from app.adapters.db.engine import open_engine
 from app.adapters.db.migrate import upgrade
 from app.document.model import TenantDocument
 from tests.support.database import KINDS
 from tests.support.documents import document, other_tenant
 from tests.support.fakes import FixedClock
+from tests.support.insider import as_insider
 from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer, free_port, run_apart, running_server, settings_for
 
@@ -66,17 +65,9 @@ def own_either_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
 
 def query(server: RunningServer, statement: Any) -> Sequence[Any]:
     """Ask the server's database itself."""
-    return run_apart(_on_database(server, lambda connection: connection.execute(statement).all()))
+    return run_apart(as_insider(server.settings.database_url, lambda connection: connection.execute(statement).all()))
 
 
 def change(server: RunningServer, statement: Any) -> None:
     """Change the server's database itself."""
-    run_apart(_on_database(server, lambda connection: connection.execute(statement).rowcount))
-
-
-async def _on_database(server: RunningServer, work: Callable[[Connection], T]) -> T:
-    transactions = await open_engine(server.settings.database_url)
-    try:
-        return await transactions.write(work)
-    finally:
-        await transactions.close()
+    run_apart(as_insider(server.settings.database_url, lambda connection: connection.execute(statement).rowcount))

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
-from app.adapters.db.engine import open_engine
 from app.adapters.db.tables import sessions, spent_values, tenants
+from tests.support.insider import as_insider
 from tests.support.server import RunningServer, run_apart
 
 _BATCH: Final = 2000
@@ -17,28 +17,18 @@ def store_finished_sessions(server: RunningServer, slug: str, count: int) -> Non
 
 
 async def _store(server: RunningServer, slug: str, count: int) -> None:
-    transactions = await open_engine(server.settings.database_url)
     now = server.clock.now()
 
-    def tenant(connection: Connection) -> str:
-        found = connection.execute(select(tenants.c.tenant_id).where(tenants.c.slug == slug)).scalar_one()
-        return str(found)
-
-    try:
-        tenant_id = await transactions.read(tenant)
+    def fill(connection: Connection) -> None:
+        of_slug = select(tenants.c.tenant_id).where(tenants.c.slug == slug)
+        tenant_id = str(connection.execute(of_slug).scalar_one())
         for start in range(0, count, _BATCH):
             numbers = range(start, min(start + _BATCH, count))
+            connection.execute(insert(sessions), [_session(tenant_id, number, now) for number in numbers])
+            proofs = [_spent(tenant_id, number, part, now) for number in numbers for part in range(4)]
+            connection.execute(insert(spent_values), proofs)
 
-            def fill(connection: Connection, numbers: range = numbers) -> None:
-                connection.execute(insert(sessions), [_session(tenant_id, number, now) for number in numbers])
-                connection.execute(
-                    insert(spent_values),
-                    [_spent(tenant_id, number, part, now) for number in numbers for part in range(4)],
-                )
-
-            await transactions.write(fill)
-    finally:
-        await transactions.close()
+    await as_insider(server.settings.database_url, fill)
 
 
 def _session(tenant_id: str, number: int, now: int) -> dict[str, Any]:

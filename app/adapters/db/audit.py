@@ -17,4 +17,4 @@ class SqlAuditTrail(TenantRepository):
 
     def append(self, event: AuditEvent) -> None:
         """Write an event."""
-        self._insert(_INSERT, **msgspec.structs.asdict(event))
+        self._insert_soon(_INSERT, **msgspec.structs.asdict(event))

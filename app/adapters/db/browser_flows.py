@@ -32,7 +32,7 @@ class SqlBrowserFlows(TenantRepository):
 
     def create(self, flow: BrowserFlow) -> None:
         """Store a new flow."""
-        self._insert(
+        self._insert_soon(
             _INSERT,
             flow_id=flow.flow_id,
             session_id=flow.session_id,

@@ -32,7 +32,7 @@ class SqlAuthorizationCodes(TenantRepository):
         """Store a new code."""
         values = msgspec.structs.asdict(code)
         values["authorization"] = self._seal(codes.c.authorization, code.authorization, code_id=code.code_id)
-        self._insert(_INSERT, **values)
+        self._insert_soon(_INSERT, **values)
 
     def by_digest(self, digest: bytes) -> AuthorizationCode | None:
         """Return a code, used and expired ones included."""

@@ -5,9 +5,9 @@ from functools import cached_property
 from typing import TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Connection
 
 from app.adapters.db.audit import SqlAuditTrail
+from app.adapters.db.connection import Connection
 from app.adapters.db.engine import Transactions
 from app.adapters.db.spent import SqlSpentValues
 from app.adapters.db.store import SqlDatabase, SqlTenantStore

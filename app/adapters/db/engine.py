@@ -3,17 +3,19 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
 import aiosqlite
-from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, StaticPool, create_engine, func, make_url, select
+import asyncpg
+from sqlalchemy import URL, Engine, PoolProxiedConnection, StaticPool, create_engine, func, make_url, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util import await_only, greenlet_spawn
 
+from app.adapters.db.connection import Connection, PostgresConnection, SqliteConnection
 from app.ports import DatabaseUnavailable
 
 T = TypeVar("T")
@@ -29,6 +31,7 @@ A server that answers nothing, and a network that has gone, are told by nothing 
 
 _TURN: Final = 0x76657374_7475726E
 """Key of the advisory lock of `await_turn`."""
+_TAKE_TURN: Final = select(func.pg_advisory_xact_lock(_TURN).label("taken"))
 
 
 class Transactions(Protocol):
@@ -101,11 +104,13 @@ def telling_what_passes() -> Iterator[None]:
         yield
     except (PoolTimeout, OSError) as problem:
         raise DatabaseUnavailable(type(problem).__name__) from problem
-    except DBAPIError as problem:
-        state = str(getattr(problem.orig, "sqlstate", ""))
-        code = getattr(problem.orig, "sqlite_errorcode", 0) & 0xFF  # without the extension
-        # A connection that broke while it lay in the pool has no SQLSTATE.
-        if state.startswith(_PASSING_STATES) or code in _PASSING_CODES or problem.connection_invalidated:
+    except (DBAPIError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
+        origin = problem.orig if isinstance(problem, DBAPIError) else problem
+        state = str(getattr(origin, "sqlstate", None) or "")
+        code = getattr(origin, "sqlite_errorcode", 0) & 0xFF  # without the extension
+        # What breaks between two statements has no SQLSTATE.
+        broke = isinstance(origin, asyncpg.InterfaceError) or getattr(problem, "connection_invalidated", False)
+        if state.startswith(_PASSING_STATES) or code in _PASSING_CODES or broke:
             raise DatabaseUnavailable(f"{state or code}") from problem
         raise
 
@@ -117,8 +122,9 @@ class SqliteTransactions:
     takes a tenth of what handing it to a thread would.
     """
 
-    def __init__(self, glancer: Connection, reader: "_SqliteWorker", writer: "_SqliteWorker") -> None:
-        self._glancer, self._reader, self._writer = glancer, reader, writer
+    def __init__(self, glancer: sqlite3.Connection, reader: "_SqliteWorker", writer: "_SqliteWorker") -> None:
+        self._raw_glancer, self._glancer = glancer, SqliteConnection(glancer)
+        self._reader, self._writer = reader, writer
 
     @classmethod
     async def open(cls, file: Path) -> "SqliteTransactions":
@@ -147,58 +153,53 @@ class SqliteTransactions:
 
     async def close(self) -> None:
         """Close every connection."""
-        self._glancer.close()
-        self._glancer.engine.dispose()
+        self._raw_glancer.close()
         await self._reader.close()
         await self._writer.close()
 
 
-def _glancer(file: Path) -> Connection:
+def _glancer(file: Path) -> sqlite3.Connection:
     """Open a connection of this thread that only reads, and never waits."""
     raw = sqlite3.connect(file, isolation_level=None)
     raw.execute("PRAGMA busy_timeout = 0")
     raw.execute("PRAGMA query_only = ON")
-    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, isolation_level="AUTOCOMMIT")
-    return engine.connect()
+    return raw
 
 
 class _SqliteWorker:
-    """A SQLAlchemy connection on top of aiosqlite's, living in aiosqlite's thread: one hop per transaction."""
+    """An aiosqlite connection that runs a transaction whole in its thread: one hop."""
 
-    def __init__(self, driver: aiosqlite.Connection, connection: Connection) -> None:
-        self._driver, self._connection = driver, connection
+    def __init__(self, driver: aiosqlite.Connection, begin: str) -> None:
+        self._driver, self._begin = driver, begin
 
     @classmethod
     async def open(cls, file: Path, *, begin: str, query_only: bool = False) -> "_SqliteWorker":
-        # isolation_level=None: the driver begins nothing on its own, so `begin` below is the only BEGIN.
+        # isolation_level=None: the driver begins nothing on its own, so `begin` is the only BEGIN.
         driver = await aiosqlite.connect(file, isolation_level=None)
 
-        def connect(raw: sqlite3.Connection) -> Connection:
+        def configure(raw: sqlite3.Connection) -> None:
             configure_sqlite(raw)
             if query_only:
                 raw.execute("PRAGMA query_only = ON")
-            return sqlite_engine(lambda: raw, begin=begin).connect()
 
-        return cls(driver, await run_in_thread_of(driver, connect))
+        await run_in_thread_of(driver, configure)
+        return cls(driver, begin)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         def transaction(raw: sqlite3.Connection) -> T:
+            raw.execute(self._begin)
             try:
-                with self._connection.begin():
-                    return work(self._connection)
+                result = work(SqliteConnection(raw))
+                raw.execute("COMMIT")
             finally:
-                # A COMMIT that a deferred constraint refuses leaves SQLite's transaction open.
+                # Something was raised; also a COMMIT that a deferred constraint refuses leaves the transaction open.
                 if raw.in_transaction:
                     raw.rollback()
+            return result
 
         return await run_in_thread_of(self._driver, transaction)
 
     async def close(self) -> None:
-        def close(_: sqlite3.Connection) -> None:
-            self._connection.close()
-            self._connection.engine.dispose()
-
-        await run_in_thread_of(self._driver, close)
         await self._driver.close()
 
 
@@ -224,7 +225,11 @@ def sqlite_engine(creator: Callable[[], sqlite3.Connection], *, begin: str) -> E
 
 
 class PostgresTransactions:
-    """PostgreSQL, any number of processes."""
+    """PostgreSQL, any number of processes.
+
+    SQLAlchemy's part is the pool. Transactions begin and end here, by the driver, in the open: a connection of the pool
+    begins none on its own.
+    """
 
     def __init__(self, url: str, *, pool_size: int) -> None:
         server_settings = {"application_name": "vestibule", "lock_timeout": str(LOCK_TIMEOUT)}
@@ -232,52 +237,75 @@ class PostgresTransactions:
             postgres_url(url),
             pool_size=pool_size,
             max_overflow=0,
-            isolation_level="READ COMMITTED",
+            isolation_level="AUTOCOMMIT",
             connect_args={"server_settings": server_settings},
         )
-        self._writing = self._engine.sync_engine
-        self._reading = self._writing.execution_options(postgresql_readonly=True)
+        self._pool = self._engine.pool
 
     async def glance(self, work: Callable[[Connection], T]) -> T:
         """Run `work` without the statements that begin and end a transaction."""
-
-        # By the connection: an engine with an option of its own has listeners, which every statement asks for.
-        def alone(connection: Connection) -> T:
-            return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
-
-        return await _run(self._writing.connect, alone)
+        return await self._run(work, None, PATIENCE)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a read-only transaction."""
-        return await _run(self._reading.begin, work)
+        return await self._run(work, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", PATIENCE)
 
     async def write(self, work: Callable[[Connection], T], *, patience: float = PATIENCE) -> T:
         """Run `work` in a write transaction, which may take longer where nobody waits for it."""
-        return await _run(self._writing.begin, work, patience)
+        return await self._run(work, "BEGIN ISOLATION LEVEL READ COMMITTED", patience)
 
     async def close(self) -> None:
         """Close every connection of the pool."""
         await self._engine.dispose()
 
+    async def _run(self, work: Callable[[Connection], T], begin: str | None, patience: float) -> T:
+        """Run `work` whole, from taking the connection to giving it back.
 
-async def _run(
-    begin: Callable[[], AbstractContextManager[Connection]],
-    work: Callable[[Connection], T],
-    patience: float = PATIENCE,
-) -> T:
-    """Run `work` whole, from taking the connection to giving it back.
+        In one greenlet of SQLAlchemy's, which waits for the network on behalf of synchronous code; its own asynchronous
+        classes make one for each of begin, work, commit and close.
+        """
 
-    In one greenlet of SQLAlchemy's, which waits for the network on behalf of synchronous code; its own asynchronous
-    classes make one for each of begin, work, commit and close.
-    """
+        def whole() -> T:
+            with self._taken() as raw:
+                return work(PostgresConnection(raw)) if begin is None else _in_transaction(raw, begin, work)
 
-    def transaction() -> T:
-        with begin() as connection:
-            return work(connection)
+        with telling_what_passes():
+            async with asyncio.timeout(patience):
+                return await greenlet_spawn(whole)
 
-    with telling_what_passes():
-        async with asyncio.timeout(patience):
-            return await greenlet_spawn(transaction)
+    @contextmanager
+    def _taken(self) -> Iterator[asyncpg.Connection]:
+        """Give a connection of the pool that works; none that broke or was left in the middle goes back to it."""
+        pooled = self._pool.connect()
+        raw: asyncpg.Connection = pooled.driver_connection
+        while raw.is_closed():  # it broke while it lay in the pool
+            pooled.invalidate()
+            pooled = self._pool.connect()
+            raw = pooled.driver_connection
+        try:
+            yield raw
+        except BaseException as problem:
+            if not isinstance(problem, Exception):
+                raw.terminate()  # nobody waits any more: out of patience, or the service stops
+            raise
+        finally:
+            if raw.is_closed():
+                pooled.invalidate()
+            pooled.close()
+
+
+def _in_transaction(raw: asyncpg.Connection, begin: str, work: Callable[[Connection], T]) -> T:
+    await_only(raw.execute(begin))
+    connection = PostgresConnection(raw)
+    try:
+        result = work(connection)
+        connection.settle()
+    except Exception:
+        if not raw.is_closed():
+            await_only(raw.execute("ROLLBACK"))
+        raise
+    await_only(raw.execute("COMMIT"))
+    return result
 
 
 def await_turn(connection: Connection) -> None:
@@ -286,5 +314,5 @@ def await_turn(connection: Connection) -> None:
     Expiry, the rotation of data keys and the deletion of a tenant meet the same rows in different orders, and would
     each hold what the other waits for. On SQLite whoever writes is alone anyway.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_TURN)))
+    if connection.kind == "postgresql":
+        connection.execute(_TAKE_TURN)

@@ -1,10 +1,11 @@
 """Ending sessions whose time has come, erasing what nobody can use any more, and deleting the rows in the end."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import (
     Column,
-    Connection,
+    ColumnElement,
     Delete,
     Table,
     Update,
@@ -12,11 +13,13 @@ from sqlalchemy import (
     delete,
     insert,
     null,
+    or_,
     select,
     tuple_,
     update,
 )
 
+from app.adapters.db.connection import Connection
 from app.adapters.db.engine import await_turn
 from app.adapters.db.tables import (
     access_tokens,
@@ -39,6 +42,10 @@ What was spent is longer known to be spent than any clock takes it for live (N-0
 """
 
 
+def _is_any(states: Iterable[Status]) -> ColumnElement[bool]:
+    return or_(*(sessions.c.status == status.value for status in states))
+
+
 def _expired(table: Table) -> Delete:
     key = list(table.primary_key.columns)
     stale = select(*key).where(table.c.expires_at <= bindparam("until"))
@@ -47,7 +54,7 @@ def _expired(table: Table) -> Delete:
         stale = stale.where(table.c.grant_id.is_(None))
     if table is sessions:
         # None goes before its end is on record.
-        stale = stale.where(sessions.c.status.in_(TERMINAL))
+        stale = stale.where(_is_any(TERMINAL))
     return delete(table).where(tuple_(*key).in_(stale.limit(bindparam("most"))))
 
 
@@ -86,11 +93,11 @@ _TIME_OUT: Final = (
     .where(
         _SESSION_KEY.in_(
             select(sessions.c.tenant_id, sessions.c.session_id)
-            .where(sessions.c.status.in_(_CAN_TIME_OUT), sessions.c.expires_at <= bindparam("now"))
+            .where(_is_any(_CAN_TIME_OUT), sessions.c.expires_at <= bindparam("now"))
             .limit(bindparam("most"))
         ),
         # Once more: another process may have moved the session between choosing it and changing it.
-        sessions.c.status.in_(_CAN_TIME_OUT),
+        _is_any(_CAN_TIME_OUT),
     )
     .values(status=Status.EXPIRED.value, presentation_data=null(), completed_steps=null())
     .returning(sessions.c.tenant_id, sessions.c.session_id)
@@ -105,33 +112,31 @@ _RECORD: Final = insert(audit_events).inline()
 def end_timed_out_sessions(connection: Connection, entropy: Entropy, *, now: int, limit: int) -> int:
     """Record up to `limit` unfinished sessions past their expiry as `expired`, and erase what they held; how many."""
     await_turn(connection)
-    ended = connection.execute(_TIME_OUT, {"now": now, "most": limit}).all()
-    if ended:
-        # Answers after sessions, as follow-ups do.
-        connection.execute(_FORGET_ANSWER, [{"of_tenant": tenant, "of_session": session} for tenant, session in ended])
-        events = [
-            {
-                "tenant_id": tenant_id,
-                "event_id": entropy.identifier(),
-                "occurred_at": now,
-                "kind": "session_expired",
-                "subject": session_id,
-                "detail": {},
-            }
-            for tenant_id, session_id in ended
-        ]
-        connection.execute(_RECORD, events)
+    ended = connection.execute(_TIME_OUT, {"now": now, "most": limit}).rows
+    # Answers after sessions, as follow-ups do.
+    for row in ended:
+        connection.execute(_FORGET_ANSWER, {"of_tenant": row.tenant_id, "of_session": row.session_id})
+    for row in ended:
+        event = {
+            "tenant_id": row.tenant_id,
+            "event_id": entropy.identifier(),
+            "occurred_at": now,
+            "kind": "session_expired",
+            "subject": row.session_id,
+            "detail": {},
+        }
+        connection.execute(_RECORD, event)
     return len(ended)
 
 
 def erase_expired(connection: Connection, *, now: int, limit: int) -> int:
     """Erase what up to `limit` rows per table hold past their expiry, without a margin; return how many rows."""
     await_turn(connection)
-    return sum(connection.execute(statement, {"until": now, "most": limit}).rowcount for statement in _ERASURES)
+    return sum(connection.execute(statement, {"until": now, "most": limit}).count for statement in _ERASURES)
 
 
 def delete_expired(connection: Connection, *, now: int, limit: int) -> int:
     """Delete up to `limit` expired rows per table; return how many."""
     await_turn(connection)
     binds = {"until": now - MARGIN, "most": limit}
-    return sum(connection.execute(statement, binds).rowcount for statement in _DELETIONS)
+    return sum(connection.execute(statement, binds).count for statement in _DELETIONS)

@@ -1,10 +1,11 @@
 """Grants, and the access tokens and issuances that hang on them."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from sqlalchemy import Row, bindparam, case, func, insert, null, select, update
+from sqlalchemy import bindparam, case, func, insert, null, select, update
 
+from app.adapters.db.prepared import Row
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import access_tokens, grants, issuances
 from app.records import AccessToken, Authorization, Grant, Issuance
@@ -63,7 +64,7 @@ class SqlGrants(TenantRepository):
         """Store a new grant."""
         values = msgspec.structs.asdict(grant)
         values["authorization"] = self._seal(grants.c.authorization, grant.authorization, grant_id=grant.grant_id)
-        self._insert(_INSERT, **values)
+        self._insert_soon(_INSERT, **values)
 
     def by_id(self, grant_id: str) -> Grant | None:
         """Return a grant, revoked ones included."""
@@ -84,7 +85,7 @@ class SqlGrants(TenantRepository):
 
     def record_issuance(self, issuance: Issuance) -> None:
         """Note that a credential was issued."""
-        self._insert(_INSERT_ISSUANCE, **msgspec.structs.asdict(issuance))
+        self._insert_soon(_INSERT_ISSUANCE, **msgspec.structs.asdict(issuance))
 
     def issued(self, grant_id: str, configuration_id: str) -> int:
         """Return how many credentials of a configuration a grant has issued."""
@@ -93,9 +94,9 @@ class SqlGrants(TenantRepository):
 
     def create_access_token(self, token: AccessToken) -> None:
         """Note that an access token was issued."""
-        self._insert(_INSERT_TOKEN, **msgspec.structs.asdict(token))
+        self._insert_soon(_INSERT_TOKEN, **msgspec.structs.asdict(token))
 
-    def _grant(self, row: Row[Any] | None) -> Grant | None:
+    def _grant(self, row: Row | None) -> Grant | None:
         if row is None:
             return None
         return Grant(

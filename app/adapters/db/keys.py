@@ -1,10 +1,11 @@
 """The tenant's private keys."""
 
 import base64
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
+from app.adapters.db.prepared import Row
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import signing_keys, tenants
 from app.records import SigningKey
@@ -60,7 +61,7 @@ class SqlSigningKeys(TenantRepository):
         self._change(_KEYS_CHANGED)
         return True
 
-    def _key(self, row: Row[Any]) -> SigningKey:
+    def _key(self, row: Row) -> SigningKey:
         return SigningKey(
             key_id=row.key_id,
             purpose=row.purpose,

@@ -1,13 +1,14 @@
 """Work across tenants: making, listing and deleting them, and expiry."""
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, delete, insert, select, update
 
+from app.adapters.db.connection import TAKEN, Connection
 from app.adapters.db.engine import Transactions, await_turn
 from app.adapters.db.expiry import delete_expired, end_timed_out_sessions, erase_expired
+from app.adapters.db.prepared import Row
 from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import browser_flows, metadata, sessions, tenants
 from app.adapters.db.vaults import Vaults
@@ -22,6 +23,7 @@ _PATIENCE: Final = 600
 """Seconds that commands and jobs wait for a transaction: one may change many rows."""
 
 _ALIVE: Final = select(tenants).where(tenants.c.status != "deleted").order_by(tenants.c.slug)
+_ANY: Final = select(tenants.c.tenant_id).limit(1)
 _BY_SLUG: Final = select(tenants).where(tenants.c.slug == bindparam("of_slug"))
 _INSERT: Final = insert(tenants).inline()
 _SET_ORIGIN: Final = (
@@ -52,7 +54,7 @@ _DELETE_ROWS: Final = [
 ]
 
 
-def tenant_head(row: Row[Any]) -> TenantHead:
+def tenant_head(row: Row) -> TenantHead:
     """Read a row of `tenants`."""
     return TenantHead(
         tenant_id=row.tenant_id,
@@ -75,11 +77,11 @@ class SqlPlatformStore:
 
     def tenants(self) -> list[TenantHead]:
         """Return every tenant that is not deleted, by slug."""
-        return [tenant_head(row) for row in self._connection.execute(_ALIVE)]
+        return [tenant_head(row) for row in self._connection.execute(_ALIVE).rows]
 
     def by_slug(self, slug: str) -> TenantHead | None:
         """Return a tenant, deleted ones included: a slug is never given out twice."""
-        row = self._connection.execute(_BY_SLUG, {"of_slug": slug}).first()
+        row = self._connection.execute(_BY_SLUG, {"of_slug": slug}).first
         return None if row is None else tenant_head(row)
 
     def create(self, *, slug: str, origin: str | None, now: int) -> TenantHead:
@@ -96,7 +98,7 @@ class SqlPlatformStore:
         }
         try:
             self._connection.execute(_INSERT, values)
-        except IntegrityError:
+        except TAKEN:
             raise Refusal("tenant_exists", "Slug or origin belongs to another tenant.") from None
         self._vaults.add_data_key(self._connection, tenant_id, now=now)
         created = self.by_slug(slug)
@@ -107,7 +109,7 @@ class SqlPlatformStore:
         """Give a tenant an origin of its own, or take it back. Raises `Refusal` where another tenant has it."""
         try:
             self._connection.execute(_SET_ORIGIN, {"of_tenant": tenant_id, "new_origin": origin})
-        except IntegrityError:
+        except TAKEN:
             raise Refusal("tenant_exists", "The origin belongs to another tenant.") from None
 
     def delete(self, tenant_id: str, *, now: int) -> None:
@@ -150,11 +152,11 @@ class SqlPlatformStore:
         """Delete up to `limit` rows per table that nothing can use any more; return how many."""
         expired = delete_expired(self._connection, now=now, limit=limit)
         # M-19: what requests under way wrote behind the deletion of their tenant.
-        deleted = self._connection.execute(_DELETED_LATELY, {"since": now - _LATE}).scalars().all()
-        return expired + sum(self._delete_rows(tenant_id) for tenant_id in deleted)
+        deleted = self._connection.execute(_DELETED_LATELY, {"since": now - _LATE}).rows
+        return expired + sum(self._delete_rows(row.tenant_id) for row in deleted)
 
     def _delete_rows(self, tenant_id: str) -> int:
-        return sum(self._connection.execute(each, {"of_tenant": tenant_id}).rowcount for each in _DELETE_ROWS)
+        return sum(self._connection.execute(each, {"of_tenant": tenant_id}).count for each in _DELETE_ROWS)
 
 
 class SqlPlatform:
@@ -174,7 +176,7 @@ class SqlPlatform:
     async def is_reachable(self) -> bool:
         """Whether the database answers."""
         try:
-            await self._transactions.read(lambda connection: connection.execute(_ALIVE.limit(1)).first())
+            await self._transactions.read(lambda connection: connection.execute(_ANY))
         except DatabaseUnavailable:
             return False
         return True

@@ -29,7 +29,7 @@ class SqlRepeatableAnswers(TenantRepository):
 
     def keep(self, answer: RepeatableAnswer) -> None:
         """Keep an answer instead of the session's earlier one: a follow-up after it shows that it was received."""
-        self._upsert(_KEEP, **msgspec.structs.asdict(answer))
+        self._upsert_soon(_KEEP, **msgspec.structs.asdict(answer))
 
     def find(self, handle_digest: bytes) -> RepeatableAnswer | None:
         """Return the answer to a follow-up by the handle it presented, expired ones included."""

@@ -3,10 +3,12 @@
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import BindParameter, Column, Connection, Insert, Row, Table, bindparam
+from sqlalchemy import BindParameter, Column, Insert, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import Executable
 
+from app.adapters.db.connection import Connection
+from app.adapters.db.prepared import Row
 from app.adapters.db.tables import place
 from app.adapters.vault import SealBroken, TenantVault
 
@@ -26,22 +28,30 @@ class TenantRepository:
         self._vault = vault
         self._tenant_id = vault.tenant_id
 
-    def _first(self, statement: Executable, **binds: Any) -> Row[Any] | None:
-        return self._connection.execute(statement, {"of_tenant": self._tenant_id, **binds}).first()
+    def _first(self, statement: Executable, **binds: Any) -> Row | None:
+        rows = self._all(statement, **binds)
+        return rows[0] if rows else None
 
-    def _all(self, statement: Executable, **binds: Any) -> list[Row[Any]]:
-        return list(self._connection.execute(statement, {"of_tenant": self._tenant_id, **binds}))
+    def _all(self, statement: Executable, **binds: Any) -> list[Row]:
+        return self._connection.execute(statement, {"of_tenant": self._tenant_id, **binds}).rows
 
     def _change(self, statement: Executable, **binds: Any) -> int:
         """Execute an UPDATE or DELETE; return how many rows it met."""
-        return self._connection.execute(statement, {"of_tenant": self._tenant_id, **binds}).rowcount
+        return self._connection.execute(statement, {"of_tenant": self._tenant_id, **binds}).count
 
     def _insert(self, statement: Insert, **values: Any) -> int:
         """Execute an INSERT for this tenant; return how many rows it made."""
-        return self._connection.execute(statement, {"tenant_id": self._tenant_id, **values}).rowcount
+        return self._connection.execute(statement, {"tenant_id": self._tenant_id, **values}).count
+
+    def _insert_soon(self, statement: Insert, **values: Any) -> None:
+        """Execute an INSERT for this tenant of which nobody asks what it did: at the end of the transaction at last."""
+        self._connection.insert_soon(statement, {"tenant_id": self._tenant_id, **values})
 
     def _upsert(self, statements: UpsertPair, **values: Any) -> int:
-        return self._insert(statements[self._connection.dialect.name], **values)
+        return self._insert(statements[self._connection.kind], **values)
+
+    def _upsert_soon(self, statements: UpsertPair, **values: Any) -> None:
+        self._insert_soon(statements[self._connection.kind], **values)
 
     def _seal(self, column: Column[bytes], value: Any, **row: str | int) -> bytes | None:
         """Seal a value as JSON for its column and the row that has these values; None stays None."""
@@ -51,19 +61,19 @@ class TenantRepository:
         """Seal what is not JSON."""
         return self._vault.seal(*place(column, row), plaintext)
 
-    def _open(self, column: Column[bytes], row: Row[Any], type_: type[T]) -> T:
+    def _open(self, column: Column[bytes], row: Row, type_: type[T]) -> T:
         """Open a sealed value of a row. Raises `SealBroken`."""
         return msgspec.json.decode(self._open_octets(column, row), type=type_)
 
-    def _open_or_none(self, column: Column[bytes], row: Row[Any], type_: type[T]) -> T | None:
+    def _open_or_none(self, column: Column[bytes], row: Row, type_: type[T]) -> T | None:
         return None if getattr(row, column.name) is None else self._open(column, row, type_)
 
-    def _open_octets(self, column: Column[bytes], row: Row[Any]) -> bytes:
+    def _open_octets(self, column: Column[bytes], row: Row) -> bytes:
         """Open what is not JSON. Raises `SealBroken`, also where there is nothing."""
-        values = row._mapping  # noqa: SLF001  # public; underscored so that it is no column's name
-        if values[column.name] is None:
+        sealed = getattr(row, column.name)
+        if sealed is None:
             raise SealBroken(f"{column}: nothing there")
-        return self._vault.open(*place(column, values), values[column.name])
+        return self._vault.open(*place(column, row._asdict()), sealed)
 
 
 def insert_unless_known(table: Table) -> UpsertPair:

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 
+from app.adapters.db.prepared import Row
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import sessions
 from app.interaction.evidence import Evidence
@@ -50,7 +51,7 @@ class SqlSessions(TenantRepository):
     def create(self, session: Session) -> None:
         """Store a new session."""
         row_id = session.session_id
-        self._insert(
+        self._insert_soon(
             _INSERT,
             session_id=row_id,
             dialect=session.dialect,
@@ -130,7 +131,7 @@ class SqlSessions(TenantRepository):
             step_index=session.step_index,
         )
 
-    def _session(self, row: Row[Any] | None) -> Session | None:
+    def _session(self, row: Row | None) -> Session | None:
         if row is None:
             return None
         status = Status(row.status)

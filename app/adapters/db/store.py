@@ -4,11 +4,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
 
-from sqlalchemy import Connection
-
 from app.adapters.db.audit import SqlAuditTrail
 from app.adapters.db.browser_flows import SqlBrowserFlows
 from app.adapters.db.codes import SqlAuthorizationCodes
+from app.adapters.db.connection import Connection
 from app.adapters.db.documents import SqlDocuments
 from app.adapters.db.engine import Transactions
 from app.adapters.db.grants import SqlGrants

@@ -3,10 +3,12 @@
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Select, bindparam, select
 
+from app.adapters.db.connection import Connection
 from app.adapters.db.engine import Transactions
 from app.adapters.db.platform import tenant_head
+from app.adapters.db.prepared import Row
 from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import tenants
 from app.adapters.db.vaults import Vaults
@@ -64,7 +66,7 @@ class SqlTenancies:
         return await self._open(_BY_ORIGIN, origin)
 
     async def _open(self, statement: Select[Any], name: str) -> Tenancy | None:
-        row = await self._transactions.glance(lambda connection: connection.execute(statement, {"name": name}).first())
+        row = await self._transactions.glance(lambda connection: _row(connection, statement, name))
         # M-22: one that is gone takes no longer than one that never was, or the time would tell.
         if row is None or self._is_gone(row):
             return None
@@ -94,7 +96,7 @@ class SqlTenancies:
         return loaded if (loaded.revision, loaded.keys_version) == (head.revision, head.keys_version) else None
 
     def _read(self, connection: Connection, statement: Select[Any], name: str) -> tuple[TenantHead, _Loaded] | None:
-        row = connection.execute(statement, {"name": name}).first()
+        row = _row(connection, statement, name)
         if row is None or self._is_gone(row) or row.revision == 0:
             return None
         head = tenant_head(row)
@@ -103,7 +105,7 @@ class SqlTenancies:
             loaded = self._loaded[head.tenant_id] = self._load(connection, head, self._loaded.get(head.tenant_id))
         return head, loaded
 
-    def _is_gone(self, row: Row[Any]) -> bool:
+    def _is_gone(self, row: Row) -> bool:
         """Whether a tenant is not served; of a deleted one nothing stays in memory."""
         if row.status == "deleted":
             self._loaded.pop(row.tenant_id, None)
@@ -123,3 +125,8 @@ class SqlTenancies:
             raise Refusal("not_found", reason="the document is gone: deleted meanwhile") from None
         keys = StoredKeyRing(signing_keys, nonce_key=vault.derive("nonces"))
         return _Loaded(revision, document, head.keys_version, keys)
+
+
+def _row(connection: Connection, statement: Select[Any], name: str) -> Row | None:
+    rows = connection.execute(statement, {"name": name}).rows
+    return rows[0] if rows else None

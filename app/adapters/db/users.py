@@ -4,9 +4,10 @@ import hmac
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import Insert, Row, bindparam, case, delete, insert, select, true, update
+from sqlalchemy import Insert, bindparam, case, delete, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.adapters.db.prepared import Row
 from app.adapters.db.repository import TENANT, TenantRepository, UpsertPair
 from app.adapters.db.tables import login_attempts, users
 from app.document_rules.names import same_name
@@ -141,13 +142,13 @@ class SqlUsers(TenantRepository):
         person = _Person(user.username, user.password_hash, user.demo_hint, user.claims)
         return self._seal(users.c.person, person, user_id=user_id)
 
-    def _person(self, row: Row[Any]) -> _Person:
+    def _person(self, row: Row) -> _Person:
         return self._open(users.c.person, row, _Person)
 
-    def _user(self, row: Row[Any] | None) -> StoredUser | None:
+    def _user(self, row: Row | None) -> StoredUser | None:
         return None if row is None else self._stored(row)
 
-    def _stored(self, row: Row[Any]) -> StoredUser:
+    def _stored(self, row: Row) -> StoredUser:
         person = self._person(row)
         return StoredUser(
             user_id=row.user_id,

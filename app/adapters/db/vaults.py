@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
+from app.adapters.db.connection import Connection
 from app.adapters.db.tables import data_keys, tenants
 from app.adapters.vault import KEY_LENGTH, DataKeys, MasterKeys, TenantVault, WrappedKey
 from app.ports import Entropy
@@ -64,10 +65,11 @@ class Vaults:
         Raises `Refusal` where the tenant is gone.
         """
         # First: it waits for whoever else is adding a key.
-        if connection.execute(_KEYS_CHANGED, {"of_tenant": tenant_id}).rowcount == 0:
+        if connection.execute(_KEYS_CHANGED, {"of_tenant": tenant_id}).count == 0:
             raise Refusal("unknown_tenant", "There is no such tenant.")
         number = 1 + max(
-            (row.key_number for row in connection.execute(_OF_TENANT, {"of_tenant": tenant_id})), default=0
+            (row.key_number for row in connection.execute(_OF_TENANT, {"of_tenant": tenant_id}).rows),
+            default=0,
         )
         key = self._master_keys.wrap(tenant_id, number, self._entropy.octets(KEY_LENGTH))
         connection.execute(
@@ -85,7 +87,7 @@ class Vaults:
     def check_master_keys(self, connection: Connection) -> None:
         """Refuse to work on a database of which a master key was not given: a lost one, or another database's."""
         given = self._master_keys.identifiers
-        missing = [row.master_key_id for row in connection.execute(_WRAPPED_BY) if row.master_key_id not in given]
+        missing = [row.master_key_id for row in connection.execute(_WRAPPED_BY).rows if row.master_key_id not in given]
         if missing:
             raise Refusal(
                 "master_key",
@@ -102,7 +104,7 @@ class Vaults:
         """Return what can be told about a tenant's data keys, oldest first."""
         return [
             DataKeyHead(number=row.key_number, master_key_id=row.master_key_id, created_at=row.created_at)
-            for row in connection.execute(_OF_TENANT, {"of_tenant": tenant_id})
+            for row in connection.execute(_OF_TENANT, {"of_tenant": tenant_id}).rows
         ]
 
     def rewrap(self, connection: Connection, *, limit: int) -> int:
@@ -111,7 +113,7 @@ class Vaults:
         The data keys stay the same.
         """
         found = {"first": self._master_keys.first, "at_most": limit}
-        rows = connection.execute(_WRAPPED_BY_ANOTHER, found).all()
+        rows = connection.execute(_WRAPPED_BY_ANOTHER, found).rows
         for row in rows:
             old = WrappedKey(row.key_number, row.master_key_id, row.wrapped)
             new = self._master_keys.wrap(row.tenant_id, old.number, self._master_keys.unwrap(row.tenant_id, old))
@@ -131,8 +133,8 @@ class Vaults:
         self._kept.pop(tenant_id, None)
 
     def _read(self, connection: Connection, tenant_id: str) -> DataKeys:
-        rows = connection.execute(_OF_TENANT, {"of_tenant": tenant_id}).all()
-        if not rows and connection.execute(_IS_DELETED, {"of_tenant": tenant_id}).first() is not None:
+        rows = connection.execute(_OF_TENANT, {"of_tenant": tenant_id}).rows
+        if not rows and connection.execute(_IS_DELETED, {"of_tenant": tenant_id}).rows:
             raise Refusal("not_found", reason="the tenant was deleted meanwhile")
         wrapped = [WrappedKey(row.key_number, row.master_key_id, row.wrapped) for row in rows]
         keys = DataKeys(tenant_id, {key.number: self._master_keys.unwrap(tenant_id, key) for key in wrapped})
