@@ -64,7 +64,7 @@ class Relay:
             while octets := await self._hear(service):
                 if b"BEGIN" in octets:
                     writing = b"READ ONLY" not in octets
-                if writing and b"COMMIT;" in octets:
+                if writing and b"COMMIT\0" in octets:
                     self._commits += 1
                     breaking = self._commits == self._last_commit
                 to_database.write(octets)
