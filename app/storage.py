@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from app.document.model import TenantDocument
+from app.protocol.refusal import Refusal
 from app.records import (
     AccessToken,
     AuditEvent,
@@ -46,12 +47,12 @@ class Sessions(Protocol):
         """Return the session whose current `auth_session` this is, whatever its status."""
         ...
 
-    def advance(self, judged: Session, moved: Session, *, now: int) -> bool:
+    def advance(self, judged: Session, moved: Session, *, now: int, otherwise: Refusal) -> None:
         """Move a session on: from how it was judged to how it becomes.
 
         Writes `status`, `auth_session_digest`, `request_uri_digest`, `request_uri_expires_at`, `presentation_data`,
         `step_index`, `completed_steps`; guarded by the judged `status`, `step_index` and `auth_session_digest` and by
-        expiry. False: somebody else moved it, or it expired; nothing was written.
+        expiry. Raises `otherwise`, here or at the end of the transaction, where somebody else moved it or it expired.
         """
         ...
 
@@ -154,8 +155,11 @@ class Grants(Protocol):
 class SpentValues(Protocol):
     """Values that work once: `jti`s, `c_nonce`s, issuer states."""
 
-    def spend(self, kind: SpentKind, value: str, *, expires_at: int) -> bool:
-        """Spend a value by a unique insert of its digest; False where it was spent before."""
+    def spend(self, kind: SpentKind, value: str, *, expires_at: int, otherwise: Refusal) -> None:
+        """Spend a value by a unique insert of its digest.
+
+        Raises `otherwise`, here or at the end of the transaction, where it was spent before.
+        """
         ...
 
 

@@ -91,8 +91,8 @@ def _claim(
     )
     spend_proof(store, proof)
     # OpenID4VCI §13.8 (L-01): a c_nonce works for one issuing request.
-    if not store.spent.spend("c_nonce", key.nonce, expires_at=now + lifetimes.c_nonce + CLOCK_SKEW):
-        raise Refusal("invalid_nonce", "The key proof needs a current nonce.", reason="c_nonce spent")
+    spent = Refusal("invalid_nonce", "The key proof needs a current nonce.", reason="c_nonce spent")
+    store.spent.spend("c_nonce", key.nonce, expires_at=now + lifetimes.c_nonce + CLOCK_SKEW, otherwise=spent)
     taken = store.grants.take_credential(grant, now=now)
     if taken is None:
         # Since the grant was read above, it was revoked (L-15), its last credential taken, or its time has come.

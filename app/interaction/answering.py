@@ -61,8 +61,8 @@ def go_on(
         needed = Completed(code)
     else:
         waiting, needed = enter(tenancy, session, step_index=step_index, evidence=evidence)
-        if not store.sessions.advance(session, waiting, now=tenancy.clock.now()):
-            raise session_gone("somebody else was faster")
+        faster = session_gone("somebody else was faster")
+        store.sessions.advance(session, waiting, now=tenancy.clock.now(), otherwise=faster)
     answer = iae.encode(needed, iae.types_of(session.interaction_types_supported))
     repetition.keep(tenancy, store, session, answer, auth_session=sent.follow_up.auth_session, body=sent.body)
     return Answered(answer)

@@ -232,8 +232,8 @@ def _send_back(tenancy: Tenancy, store: TenantStore, session: Session, evidence:
         completed_steps=evidence,
     )
     store.browser_flows.end_all(session.session_id)
-    if not store.sessions.advance(session, returned, now=tenancy.clock.now()):
-        raise session_gone("another browser finished first")
+    faster = session_gone("another browser finished first")
+    store.sessions.advance(session, returned, now=tenancy.clock.now(), otherwise=faster)
     store.audit.append(tenancy.event("browser_leg_completed", session.session_id, step=session.step_index))
     return _finished(tenancy, session, auth_session=auth_session)
 

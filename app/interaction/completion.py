@@ -44,10 +44,9 @@ def complete(
         return refusal
     _end_browser_flows(store, session)
     # C-05, IA-44: the first to finish wins; the other finds zero rows here.
-    if not store.sessions.advance(
-        session, _ended(session, status, step_index=len(session.plan.steps)), now=tenancy.clock.now()
-    ):
-        raise session_gone("somebody else was faster")
+    ended = _ended(session, status, step_index=len(session.plan.steps))
+    faster = session_gone("somebody else was faster")
+    store.sessions.advance(session, ended, now=tenancy.clock.now(), otherwise=faster)
     return _mint_code(tenancy, store, session, authorization, evidence.user_id, delivered)
 
 
@@ -55,8 +54,8 @@ def fail_session(tenancy: Tenancy, store: TenantStore, session: Session, reason:
     """Fail a session. Raises `session_gone` where somebody else moved it."""
     _end_browser_flows(store, session)
     failed = _ended(session, move(session.status, Event.REFUSED), step_index=session.step_index)
-    if not store.sessions.advance(session, failed, now=tenancy.clock.now()):
-        raise session_gone("somebody else was faster")
+    faster = session_gone("somebody else was faster")
+    store.sessions.advance(session, failed, now=tenancy.clock.now(), otherwise=faster)
     store.audit.append(tenancy.event("session_failed", session.session_id, reason=reason, dialect=session.dialect))
 
 

@@ -54,8 +54,8 @@ def claim(
         return Refusal("access_denied", "Nothing was presented.", reason="the wallet answered with an error")
     claimed = msgspec.structs.replace(session, status=move(session.status, Event.PRESENTATION_ARRIVED))
     # B-02, IA-45, KB-14: one of several at once.
-    if not store.sessions.advance(session, claimed, now=tenancy.clock.now()):
-        raise session_gone("somebody else was faster")
+    faster = session_gone("somebody else was faster")
+    store.sessions.advance(session, claimed, now=tenancy.clock.now(), otherwise=faster)
     assert session.presentation_data is not None  # noqa: S101  made when the step was entered
     return Judging(claimed, step, session.presentation_data.nonce, response)
 

@@ -10,10 +10,9 @@ from app.tenancy import Tenancy
 
 def spend_proof(store: TenantStore, proof: DpopProof | None) -> None:
     """Spend a DPoP proof's `jti` (RFC 9449 §11.1, DP-13, D-01); per key, so nobody burns another's."""
-    if proof is not None and not store.spent.spend(
-        "dpop_jti", f"{proof.jkt}.{proof.jti}", expires_at=proof.jti_expires_at
-    ):
-        raise Refusal("invalid_dpop_proof", "The DPoP proof was used before.")
+    if proof is not None:
+        used = Refusal("invalid_dpop_proof", "The DPoP proof was used before.")
+        store.spent.spend("dpop_jti", f"{proof.jkt}.{proof.jti}", expires_at=proof.jti_expires_at, otherwise=used)
 
 
 def spend_issuer_state(tenancy: Tenancy, store: TenantStore, issuer_state: str | None) -> None:
@@ -22,8 +21,8 @@ def spend_issuer_state(tenancy: Tenancy, store: TenantStore, issuer_state: str |
         return
     # OpenID4VCI §5.1.3 (OFR-13, L-28)
     lifetime = offer.ISSUER_STATE_LIFETIME
-    live = tenancy.is_live_nonce("issuer_state", issuer_state, lifetime=lifetime)
-    if not live or not store.spent.spend(
-        "issuer_state", issuer_state, expires_at=tenancy.clock.now() + lifetime + CLOCK_SKEW
-    ):
-        raise Refusal("invalid_request", "This offer (issuer_state) is not of this issuer, has expired, or was used.")
+    refusal = Refusal("invalid_request", "This offer (issuer_state) is not of this issuer, has expired, or was used.")
+    if not tenancy.is_live_nonce("issuer_state", issuer_state, lifetime=lifetime):
+        raise refusal
+    expires_at = tenancy.clock.now() + lifetime + CLOCK_SKEW
+    store.spent.spend("issuer_state", issuer_state, expires_at=expires_at, otherwise=refusal)

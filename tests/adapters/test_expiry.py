@@ -22,7 +22,7 @@ from tests.support import records
 from tests.support.database import OpenedDatabase, opened
 from tests.support.held import held_transaction
 from tests.support.postgres import PostgresServer
-from tests.support.records import NOW
+from tests.support.records import NO_ROW, NOW
 
 RUNNING = sorted(set(Status) - TERMINAL)
 _WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
@@ -98,10 +98,10 @@ async def test_with_its_time_everything_that_was_shown_in_a_session_goes(
     # Nothing moves it any more, by whatever clock, and in the end its row goes.
     for judged, now in [(kept["session"], END - 1), (ended, END)]:
 
-        def move(store: Any, judged: Any = judged, now: int = now) -> bool:
-            return bool(store.sessions.advance(judged, records.session(), now=now))
+        def move(store: Any, judged: Any = judged, now: int = now) -> None:
+            store.sessions.advance(judged, records.session(), now=now, otherwise=NO_ROW)
 
-        assert await database.write(tenant, move) is False
+        assert await database.writes(tenant, move) is False
     assert await delete(database, now=END + MARGIN - 1) == 0
     assert await delete(database, now=END + MARGIN) == 1
     assert (await database.read(tenant, everything))["session"] is None
@@ -137,7 +137,9 @@ async def test_claims_of_codes_and_grants_go_with_their_time_and_their_rows_late
 async def test_an_answer_goes_with_its_own_time_in_a_session_that_runs_or_has_ended(database: OpenedDatabase) -> None:
     tenant = await fill(database, Status.PENDING)
     ended = records.session(status=Status.CODE_ISSUED, presentation_data=None, completed_steps=Evidence())
-    await database.write(tenant, lambda store: store.sessions.advance(records.session(), ended, now=NOW))
+    await database.write(
+        tenant, lambda store: store.sessions.advance(records.session(), ended, now=NOW, otherwise=NO_ROW)
+    )
     await database.write(tenant, lambda store: store.repeatable_answers.keep(records.answer()))
     assert [await erase(database, now=NOW + later) for later in (29, 30)] == [0, 1]
     assert (await database.read(tenant, everything))["answer"] is None
@@ -152,7 +154,7 @@ async def test_a_batch_is_bounded(database: OpenedDatabase, step: Callable[..., 
             session_id, one = f"session-{number}", digest(str(number))
             store.sessions.create(records.session(session_id=session_id, request_uri_digest=one))
             store.browser_flows.create(records.flow(flow_id=f"f-{number}", session_id=session_id, cookie_digest=one))
-            store.spent.spend("c_nonce", str(number), expires_at=NOW)
+            store.spent.spend("c_nonce", str(number), expires_at=NOW, otherwise=NO_ROW)
 
     await database.write(tenant, work)
     assert [await step(database, now=END + MARGIN, limit=2) for _ in range(4)] == [2, 2, 1, 0]
@@ -169,11 +171,11 @@ async def test_who_moves_a_session_at_the_boundary_brings_nothing_back(database:
         def create(store: Any, judged: Any = judged) -> None:
             store.sessions.create(judged)
 
-        def advance(store: Any, judged: Any = judged, moved: Any = moved) -> bool:
-            return bool(store.sessions.advance(judged, moved, now=END - 1))
+        def advance(store: Any, judged: Any = judged, moved: Any = moved) -> None:
+            store.sessions.advance(judged, moved, now=END - 1, otherwise=NO_ROW)
 
         await database.write(tenant, create)
-        await asyncio.gather(database.write(tenant, advance), end_sessions(database, now=END))
+        await asyncio.gather(database.writes(tenant, advance), end_sessions(database, now=END))
     rows = await database.sql(lambda connection: connection.execute(select(sessions)).all())
     assert {(row.status, row.completed_steps, row.presentation_data) for row in rows} == {("expired", None, None)}
     recorded = select(audit_events.c.subject)
@@ -193,12 +195,13 @@ async def test_who_ends_a_session_while_its_time_is_being_called_has_ended_it(po
         engine = create_async_engine(postgres_url(url))
         async with engine.connect() as watching:
 
-            def end(connection: PostgresConnection) -> bool:
+            def end(connection: PostgresConnection) -> None:
                 platform = SqlPlatformStore(connection, database.vaults, database.entropy)
-                return platform.tenant(tenant.tenant_id).sessions.advance(records.session(), ended, now=END - 1)
+                sessions_of_tenant = platform.tenant(tenant.tenant_id).sessions
+                sessions_of_tenant.advance(records.session(), ended, now=END - 1, otherwise=NO_ROW)
 
             async with held_transaction(url) as requesting:
-                assert await requesting(end) is True
+                await requesting(end)
                 calling = asyncio.create_task(end_sessions(database, now=END))
                 while not (await watching.execute(_WAITING)).scalar_one():
                     await asyncio.sleep(0)

@@ -1,6 +1,7 @@
 """Grants, access tokens, issuances and spent values, on both databases."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from app.storage import TenantStore
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.insider import REFUSED_BY_DATABASE
-from tests.support.records import NOW
+from tests.support.records import NO_ROW, NOW
 
 
 async def test_a_grant_and_what_hangs_on_it(database: OpenedDatabase) -> None:
@@ -117,7 +118,9 @@ async def test_a_value_is_spent_once_of_its_kind(database: OpenedDatabase) -> No
     tenant = await database.make_tenant()
 
     async def spend(kind: SpentKind, value: str) -> bool:
-        return await database.write(tenant, lambda store: store.spent.spend(kind, value, expires_at=NOW))
+        return await database.writes(
+            tenant, lambda store: store.spent.spend(kind, value, expires_at=NOW, otherwise=NO_ROW)
+        )
 
     assert await spend("c_nonce", "value") is True
     assert await spend("c_nonce", "value") is False
@@ -131,30 +134,35 @@ async def test_a_value_is_spent_once_of_its_kind(database: OpenedDatabase) -> No
 async def test_two_tenants_spend_the_same_value(database: OpenedDatabase) -> None:
     for slug in ("a", "b"):
         tenant = await database.make_tenant(slug)
-        spent = await database.write(tenant, lambda store: store.spent.spend("dpop_jti", "jti", expires_at=NOW))
-        assert spent is True
+        assert await database.writes(
+            tenant, lambda store: store.spent.spend("dpop_jti", "jti", expires_at=NOW, otherwise=NO_ROW)
+        )
 
 
 async def test_of_concurrent_spends_one_wins(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
+
+    def spend(store: Any, number: int) -> None:
+        store.spent.spend("c_nonce", str(number), expires_at=NOW, otherwise=NO_ROW)
+
     for number in range(20):
-        spends = [
-            database.write(tenant, lambda store, n=number: store.spent.spend("c_nonce", str(n), expires_at=NOW))  # type: ignore[misc]  # a default in a lambda
-            for _ in range(3)
-        ]
+        spends = [database.writes(tenant, partial(spend, number=number)) for _ in range(3)]
         assert sorted(await asyncio.gather(*spends)) == [False, False, True]
 
 
 async def test_a_value_spent_in_a_refused_transaction_is_not_spent(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
 
+    def spend(store: Any) -> None:
+        store.spent.spend("c_nonce", "value", expires_at=NOW, otherwise=NO_ROW)
+
     def refused(store: Any) -> None:
-        store.spent.spend("c_nonce", "value", expires_at=NOW)
+        spend(store)
         raise LookupError
 
     with pytest.raises(LookupError):
         await database.write(tenant, refused)
-    assert await database.write(tenant, lambda store: store.spent.spend("c_nonce", "value", expires_at=NOW)) is True
+    assert await database.writes(tenant, spend) is True
 
 
 async def test_an_audit_event_is_written(database: OpenedDatabase) -> None:

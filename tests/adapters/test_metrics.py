@@ -117,8 +117,7 @@ async def test_events_count_once_committed_and_replays_also_where_that_rolled_ba
 
     def append_and_spend(store: TenantStore, event_id: str) -> None:
         store.audit.append(AuditEvent(event_id=event_id, occurred_at=NOW, kind="issued", subject="subject"))
-        if not store.spent.spend("c_nonce", "value", expires_at=NOW):
-            raise Refusal("invalid_nonce")
+        store.spent.spend("c_nonce", "value", expires_at=NOW, otherwise=Refusal("invalid_nonce"))
 
     await counting.write(tenant.tenant_id, lambda store: append_and_spend(store, "first"))
     assert (counted.events, counted.replays) == (["issued"], [])

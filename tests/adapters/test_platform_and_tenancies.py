@@ -27,7 +27,7 @@ from app.records import AuditEvent, TenantHead
 from app.storage import PlatformStore
 from tests.support import records
 from tests.support.database import MASTER_KEY, PUBLIC_URL, OpenedDatabase, opened
-from tests.support.records import NOW
+from tests.support.records import NO_ROW, NOW
 
 
 async def provide(database: OpenedDatabase, slug: str = "pid-provider", *, origin: str | None = None) -> TenantHead:
@@ -213,7 +213,7 @@ async def test_deleting_destroys_keys_and_rows_and_keeps_the_slug(database: Open
         store.grants.record_issuance(records.issuance())
         store.users.replace_all([records.user()])
         store.users.count_login_attempt("erika", now=NOW, limit=5, window=900)
-        store.spent.spend("c_nonce", "value", expires_at=NOW)
+        store.spent.spend("c_nonce", "value", expires_at=NOW, otherwise=NO_ROW)
 
     for head in (tenant, other):
         await database.write(head, fill)
@@ -299,7 +299,7 @@ async def test_what_has_expired_is_deleted_and_nothing_else(database: OpenedData
         store.grants.create(records.grant(expires_at=NOW + 2000))
         store.grants.create_access_token(records.access_token())
         store.grants.record_issuance(records.issuance())
-        store.spent.spend("c_nonce", "value", expires_at=NOW + 60)
+        store.spent.spend("c_nonce", "value", expires_at=NOW + 60, otherwise=NO_ROW)
         store.users.count_login_attempt("erika", now=NOW, limit=1, window=60)
 
     await database.write(tenant, fill)
@@ -355,11 +355,13 @@ async def test_a_session_is_ended_on_record_before_its_row_goes(database: Opened
 
 
 async def test_expiry_works_in_batches_and_for_every_tenant(database: OpenedDatabase) -> None:
+    def spend_three(store: Any) -> None:
+        for number in range(3):
+            store.spent.spend("c_nonce", str(number), expires_at=NOW, otherwise=NO_ROW)
+
     for slug in ("a", "b"):
         tenant = await database.make_tenant(slug)
-        await database.write(
-            tenant, lambda store: [store.spent.spend("c_nonce", str(n), expires_at=NOW) for n in range(3)]
-        )
+        await database.write(tenant, spend_three)
     deleted = [
         await database.platform.transact(lambda store: store.delete_expired(now=NOW + MARGIN + 1, limit=4))
         for _ in range(3)

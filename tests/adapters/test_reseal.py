@@ -16,7 +16,7 @@ from app.records import Resealed, SealedValue, TenantHead
 from tests.adapters.test_sealed_columns import OPENED_BY, SESSION, fill, put, value_of
 from tests.support import records
 from tests.support.database import OpenedDatabase, opened
-from tests.support.records import NOW
+from tests.support.records import NO_ROW, NOW
 from tests.support.server import run_apart
 
 
@@ -130,7 +130,7 @@ async def test_who_changes_a_value_meanwhile_wins(database: OpenedDatabase) -> N
 
     def change(store: Any) -> None:
         moved = msgspec.structs.replace(SESSION, step_index=1, presentation_data=None, completed_steps=records.EVIDENCE)
-        assert store.sessions.advance(SESSION, moved, now=NOW)
+        store.sessions.advance(SESSION, moved, now=NOW, otherwise=NO_ROW)
         assert store.browser_flows.advance(records.flow(), step_index=1, user_id="u", results={"b": 2})
         assert store.codes.spend(records.code(), grant_id="grant-1", now=NOW)
         assert store.grants.revoke("grant-1", now=NOW)

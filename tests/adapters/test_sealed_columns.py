@@ -18,7 +18,7 @@ from app.records import PresentationData
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.postgres import dump
-from tests.support.records import NOW
+from tests.support.records import NO_ROW, NOW
 
 CANARY = "canary-of-44-characters-that-is-nowhere-else"
 
@@ -59,7 +59,7 @@ def fill(store: Any) -> None:
     store.users.count_login_attempt(secret("user name"), now=NOW, limit=5, window=60)
     store.signing_keys.add(records.signing_key(private_key=secret("private key").encode()))
     store.documents.add(records.document(secret("document")), now=NOW, fingerprint=digest("source"))
-    store.spent.spend("c_nonce", secret("nonce"), expires_at=NOW)
+    store.spent.spend("c_nonce", secret("nonce"), expires_at=NOW, otherwise=NO_ROW)
 
 
 # Each sealed column and the look-up that opens it.
@@ -155,7 +155,7 @@ async def test_what_an_earlier_step_left_does_not_open_at_a_later_one(database: 
     before = [await database.sql(value_of(column, tenant.tenant_id)) for column in columns]
 
     def step(store: Any) -> None:
-        assert store.sessions.advance(SESSION, msgspec.structs.replace(SESSION, step_index=1), now=NOW)
+        store.sessions.advance(SESSION, msgspec.structs.replace(SESSION, step_index=1), now=NOW, otherwise=NO_ROW)
         assert store.browser_flows.advance(records.flow(), step_index=1, user_id=None, results={})
 
     await database.write(tenant, step)

@@ -21,7 +21,7 @@ from app.records import PresentationData, Session
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.insider import REFUSED_BY_DATABASE
-from tests.support.records import NOW
+from tests.support.records import NO_ROW, NOW
 
 
 async def test_a_session_is_found_as_it_was_stored(database: OpenedDatabase) -> None:
@@ -71,7 +71,7 @@ MOVED = records.session(
 
 
 def advance(judged: Session, moved: Session = MOVED, *, now: int = NOW) -> Any:
-    return lambda store: store.sessions.advance(judged, moved, now=now)
+    return lambda store: store.sessions.advance(judged, moved, now=now, otherwise=NO_ROW)
 
 
 @pytest.mark.parametrize("handle", [None, digest("auth session")], ids=["no handle", "a handle"])
@@ -79,8 +79,8 @@ async def test_a_session_moves_on_once(database: OpenedDatabase, handle: bytes |
     tenant = await database.make_tenant()
     judged = records.session(auth_session_digest=handle)
     await database.write(tenant, lambda store: store.sessions.create(judged))
-    assert await database.write(tenant, advance(judged)) is True
-    assert await database.write(tenant, advance(judged)) is False
+    assert await database.writes(tenant, advance(judged)) is True
+    assert await database.writes(tenant, advance(judged)) is False
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == MOVED
 
 
@@ -99,7 +99,7 @@ async def test_moving_on_leaves_what_a_session_began_with(database: OpenedDataba
         "expires_at": NOW + 9000,
     }
     await database.write(tenant, lambda store: store.sessions.count_attempt(stored))
-    assert await database.write(tenant, advance(stored, msgspec.structs.replace(MOVED, **other))) is True
+    assert await database.writes(tenant, advance(stored, msgspec.structs.replace(MOVED, **other))) is True
     found = await database.read(tenant, lambda store: store.sessions.by_id("session-1"))
     assert found == msgspec.structs.replace(MOVED, attempts=1)
 
@@ -111,7 +111,7 @@ async def test_nothing_that_was_shown_is_kept_of_an_ended_session(database: Open
     judged = records.session()
     await database.write(tenant, lambda store: store.sessions.create(judged))
     ended = records.session(status=status, presentation_data=None, completed_steps=Evidence())
-    assert await database.write(tenant, advance(judged, ended)) is True
+    assert await database.writes(tenant, advance(judged, ended)) is True
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == ended
     row = await database.sql(lambda connection: connection.execute(select(sessions)).one())
     assert (row.completed_steps, row.presentation_data) == (None, None)
@@ -181,7 +181,7 @@ async def test_a_session_that_is_not_as_judged_stays(database: OpenedDatabase, j
     tenant = await database.make_tenant()
     stored = records.session()
     await database.write(tenant, lambda store: store.sessions.create(stored))
-    assert await database.write(tenant, advance(judged, now=now)) is False
+    assert await database.writes(tenant, advance(judged, now=now)) is False
     assert await database.read(tenant, lambda store: store.sessions.by_id("session-1")) == stored
 
 
@@ -208,7 +208,7 @@ async def test_of_concurrent_moves_one_wins(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
     judged = records.session()
     await database.write(tenant, lambda store: store.sessions.create(judged))
-    moved = await asyncio.gather(*(database.write(tenant, advance(judged)) for _ in range(3)))
+    moved = await asyncio.gather(*(database.writes(tenant, advance(judged)) for _ in range(3)))
     assert sorted(moved) == [False, False, True]
 
 

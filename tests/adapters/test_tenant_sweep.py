@@ -12,11 +12,12 @@ from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import browser_flows, issuances, metadata
 from app.interaction.machine import Status
 from app.protocol.digest import digest
+from app.protocol.refusal import Refusal
 from app.records import AuditEvent, Resealed, SealedValue
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.insider import REFUSED_BY_DATABASE
-from tests.support.records import NOW
+from tests.support.records import NO_ROW, NOW
 
 EVENT = AuditEvent(event_id="event-1", occurred_at=NOW, kind="issued", subject="grant-1")
 
@@ -33,7 +34,10 @@ CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
     "sessions.by_request_uri": (lambda s: s.sessions.by_request_uri(digest("request uri")), None),
     "sessions.by_id": (lambda s: s.sessions.by_id("session-1"), None),
     "sessions.by_auth_session": (lambda s: s.sessions.by_auth_session(digest("auth session")), None),
-    "sessions.advance": (lambda s: s.sessions.advance(SESSION, records.session(status=Status.FAILED), now=NOW), False),
+    "sessions.advance": (
+        lambda s: s.sessions.advance(SESSION, records.session(status=Status.FAILED), now=NOW, otherwise=NO_ROW),
+        Refusal,
+    ),
     "sessions.count_attempt": (lambda s: s.sessions.count_attempt(SESSION), None),
     "repeatable_answers.keep": (lambda s: s.repeatable_answers.keep(records.answer()), ForeignRow),
     "repeatable_answers.find": (lambda s: s.repeatable_answers.find(records.answer().handle_digest), None),
@@ -56,7 +60,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], object]] = {
     "grants.record_issuance": (lambda s: s.grants.record_issuance(records.issuance()), ForeignRow),
     "grants.create_access_token": (lambda s: s.grants.create_access_token(records.access_token()), ForeignRow),
     "grants.by_access_token": (lambda s: s.grants.by_access_token("token-1"), None),
-    "spent.spend": (lambda s: s.spent.spend("c_nonce", "value", expires_at=NOW), True),
+    "spent.spend": (lambda s: s.spent.spend("c_nonce", "value", expires_at=NOW, otherwise=NO_ROW), None),
     "users.by_username": (lambda s: s.users.by_username("erika"), None),
     "users.by_id": (lambda s: s.users.by_id("user-1"), None),
     "users.all": (lambda s: s.users.all(), []),
@@ -100,7 +104,7 @@ def fill(store: Any) -> None:
     store.grants.create(records.grant())
     store.grants.create_access_token(records.access_token())
     store.grants.record_issuance(records.issuance())
-    store.spent.spend("c_nonce", "value", expires_at=NOW)
+    store.spent.spend("c_nonce", "value", expires_at=NOW, otherwise=NO_ROW)
     store.users.replace_all([records.user()])
     store.users.count_login_attempt("erika", now=NOW, limit=1, window=900)
     store.signing_keys.add(records.signing_key())

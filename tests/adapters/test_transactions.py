@@ -18,6 +18,7 @@ from app.ports import DatabaseUnavailable
 from app.storage import TenantStore
 from tests.support.database import OpenedDatabase, opened
 from tests.support.postgres import PostgresServer
+from tests.support.records import NO_ROW
 
 ROW = {"tenant_id": "t", "kind": "c_nonce", "digest": b"d" * 32, "expires_at": 1}
 
@@ -33,7 +34,7 @@ async def test_raising_leaves_nothing(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
 
     def work(store: TenantStore) -> None:
-        assert store.spent.spend("c_nonce", "value", expires_at=1)
+        store.spent.spend("c_nonce", "value", expires_at=1, otherwise=NO_ROW)
         raise RuntimeError("after the write")
 
     with pytest.raises(RuntimeError, match="after the write"):
@@ -64,7 +65,7 @@ async def test_returning_commits_for_everybody(database: OpenedDatabase) -> None
 async def test_a_read_cannot_write(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
     with pytest.raises(REFUSED):
-        await database.read(tenant, lambda store: store.spent.spend("c_nonce", "value", expires_at=1))
+        await database.read(tenant, lambda store: store.spent.spend("c_nonce", "value", expires_at=1, otherwise=NO_ROW))
     assert await database.transactions.write(count) == 0
 
 

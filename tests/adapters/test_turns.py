@@ -114,7 +114,7 @@ async def _stopping(
 
     class Stopping:
         def __init__(self, connection: Connection) -> None:
-            self.kind, self.insert_soon = connection.kind, connection.insert_soon
+            self.kind, self.execute_soon = connection.kind, connection.execute_soon
             self._connection = connection
 
         def execute(self, statement: Any, binds: Any = MappingProxyType({})) -> Executed:

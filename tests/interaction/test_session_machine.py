@@ -52,7 +52,8 @@ def _leg_never_ends(pinned: plan.Plan, index: int) -> int:
 
 
 def _refusal_forgives(tenancy: Any, store: Any, session: Session, refusal: Any) -> Any:
-    store.sessions.advance(session, msgspec.structs.replace(session, status=Status.PENDING), now=tenancy.clock.now())
+    forgiven = msgspec.structs.replace(session, status=Status.PENDING)
+    store.sessions.advance(session, forgiven, now=tenancy.clock.now(), otherwise=refusal)
     return refusal
 
 

@@ -19,6 +19,7 @@ from app.adapters.db.store import SqlDatabase
 from app.adapters.db.tenancies import SqlTenancies
 from app.adapters.db.vaults import Vaults
 from app.adapters.vault import MasterKeys
+from app.protocol.refusal import Refusal
 from app.records import TenantHead
 from app.storage import TenantStore
 from tests.support.fakes import CountedEntropy, FixedClock
@@ -52,6 +53,14 @@ class OpenedDatabase(Struct, frozen=True, kw_only=True):
     async def write(self, tenant: TenantHead, work: Callable[[TenantStore], T]) -> T:
         """Run `work` for a tenant and commit."""
         return await self.database.write(tenant.tenant_id, work)
+
+    async def writes(self, tenant: TenantHead, work: Callable[[TenantStore], object]) -> bool:
+        """Run `work` for a tenant and commit; whether it was not refused."""
+        try:
+            await self.write(tenant, work)
+        except Refusal:
+            return False
+        return True
 
     async def read(self, tenant: TenantHead, work: Callable[[TenantStore], T]) -> T:
         """Run `work` for a tenant in a transaction that writes nothing."""

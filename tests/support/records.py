@@ -10,6 +10,7 @@ from app.interaction.machine import Status
 from app.interaction.plan import ClaimValue, HolderBinding, Plan, PresentedBy
 from app.protocol import base64url
 from app.protocol.digest import digest
+from app.protocol.refusal import Refusal
 from app.records import (
     AccessToken,
     Authorization,
@@ -27,6 +28,7 @@ from app.records import (
 from tests.support.fakes import FixedClock
 
 NOW = FixedClock().now()
+NO_ROW = Refusal("invalid_request", reason="what was to be changed is not as it was judged")
 JKT = base64url.encode(digest("a DPoP key"))
 OTHER_JKT = base64url.encode(digest("another DPoP key"))
 CHALLENGE = base64url.encode(digest("a code verifier"))

@@ -6,7 +6,7 @@ do (docs/benchmark.md). Errors are the driver's: `sqlite3.Error` and `asyncpg.Po
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, Final, Literal, Protocol
 
@@ -23,8 +23,11 @@ from app.adapters.db.prepared import Prepared, Row, prepare
 TAKEN: Final = (sqlite3.IntegrityError, asyncpg.UniqueViolationError)
 """Raised where a unique key is taken."""
 
+Missed = Callable[[], Exception]
+
 _MOST_AT_ONCE: Final = 16
-"""INSERTs that go together; a statement has at most 32 767 parameters."""
+"""Changes that go together; a statement has at most 32 767 parameters."""
+_PARAMETER: Final = re.compile(r"\$(\d+)")
 _NOTHING: Final[Mapping[str, Any]] = {}
 _SQLITE: Final[Dialect] = sqlite.dialect()
 _POSTGRESQL: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped there
@@ -55,8 +58,11 @@ class Connection(Protocol):
         """Execute a statement with these parameters."""
         ...
 
-    def insert_soon(self, statement: Executable, binds: Mapping[str, Any]) -> None:
-        """Execute an INSERT of which nobody asks what it did: before the next statement, or the end, at the latest."""
+    def execute_soon(self, statement: Executable, binds: Mapping[str, Any], missed: Missed | None = None) -> None:
+        """Execute a change whose outcome nobody waits for: by the end of the transaction.
+
+        Where it meets no row and there is `missed`, what that returns is raised: here, or later in the transaction.
+        """
         ...
 
 
@@ -74,13 +80,22 @@ class SqliteConnection:
         cursor = self._raw.execute(prepared.sql, prepared.values(binds))
         return Executed([], cursor.rowcount) if prepared.row is None else Executed(prepared.rows(cursor.fetchall()), 0)
 
-    def insert_soon(self, statement: Executable, binds: Mapping[str, Any]) -> None:
-        """Execute an INSERT."""
-        self.execute(statement, binds)
+    def execute_soon(self, statement: Executable, binds: Mapping[str, Any], missed: Missed | None = None) -> None:
+        """Execute a change now."""
+        if self.execute(statement, binds).count == 0 and missed is not None:
+            raise missed()
+
+
+class _Waiting(Struct, frozen=True):
+    """A change that was not sent yet."""
+
+    prepared: Prepared
+    values: list[Any]
+    missed: Missed | None
 
 
 class PostgresConnection:
-    """asyncpg: a statement is a way to the server and back, so INSERTs that can wait go together, as one statement.
+    """asyncpg: a statement is a way to the server and back, so changes wait for each other and go as one statement.
 
     Lives in a greenlet of SQLAlchemy's.
     """
@@ -89,44 +104,68 @@ class PostgresConnection:
 
     def __init__(self, raw: asyncpg.Connection) -> None:
         self._raw = raw
-        self._waiting: list[tuple[Prepared, list[Any]]] = []
+        self._waiting: list[_Waiting] = []
 
     def execute(self, statement: Executable, binds: Mapping[str, Any] = _NOTHING) -> Executed:
-        """Execute a statement with these parameters, behind what waits."""
+        """Execute a statement with these parameters, behind what waits or together with it."""
+        prepared = prepare(_POSTGRESQL, statement, tuple(binds))
+        if prepared.row is None:
+            self._let_wait(_Waiting(prepared, prepared.values(binds), None))
+            return Executed([], self._send(asks_for_last=True))
         self.settle()
-        prepared = prepare(_POSTGRESQL, statement, tuple(binds))
-        values = prepared.values(binds)
-        if prepared.row is not None:
-            return Executed(prepared.rows(await_only(self._raw.fetch(prepared.sql, *values))), 0)
-        # The command tag ends with the number of rows: INSERT 0 1, UPDATE 1, DELETE 1.
-        tag: str = await_only(self._raw.execute(prepared.sql, *values))
-        return Executed([], int(tag.rpartition(" ")[2]))
+        return Executed(prepared.rows(await_only(self._raw.fetch(prepared.sql, *prepared.values(binds)))), 0)
 
-    def insert_soon(self, statement: Executable, binds: Mapping[str, Any]) -> None:
-        """Let an INSERT wait for others."""
+    def execute_soon(self, statement: Executable, binds: Mapping[str, Any], missed: Missed | None = None) -> None:
+        """Let a change wait for others."""
         prepared = prepare(_POSTGRESQL, statement, tuple(binds))
-        self._waiting.append((prepared, prepared.values(binds)))
-        if len(self._waiting) == _MOST_AT_ONCE:
-            self.settle()
+        self._let_wait(_Waiting(prepared, prepared.values(binds), missed))
 
     def settle(self) -> None:
         """Execute what waits."""
         if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            values = [value for _, values in waiting for value in values]
-            await_only(self._raw.execute(_together(tuple(prepared.sql for prepared, _ in waiting)), *values))
+            self._send(asks_for_last=False)
+
+    def _let_wait(self, one: _Waiting) -> None:
+        # The parts of one statement do not see each other's changes.
+        meets_another = not one.prepared.only_adds and any(
+            other.prepared.table == one.prepared.table for other in self._waiting
+        )
+        if meets_another or len(self._waiting) == _MOST_AT_ONCE:
+            self.settle()
+        self._waiting.append(one)
+
+    def _send(self, *, asks_for_last: bool) -> int:
+        """Execute what waits; return how many rows the last one met, if that is asked for."""
+        waiting, self._waiting = self._waiting, []
+        asked = [one.missed is not None for one in waiting]
+        asked[-1] |= asks_for_last
+        if len(waiting) == 1:
+            # The command tag ends with the number of rows: INSERT 0 1, UPDATE 1, DELETE 1.
+            tag: str = await_only(self._raw.execute(waiting[0].prepared.sql, *waiting[0].values))
+            counts = [int(tag.rpartition(" ")[2])]
+        else:
+            sql = _together(tuple((one.prepared.sql, is_asked) for one, is_asked in zip(waiting, asked, strict=True)))
+            values = [value for one in waiting for value in one.values]
+            counts = list(await_only(self._raw.fetchrow(sql, *values)))
+        for one, count in zip(waiting, counts, strict=True):
+            if count == 0 and one.missed is not None:
+                raise one.missed()
+        return counts[-1]
 
 
 @lru_cache(256)
-def _together(inserts: tuple[str, ...]) -> str:
-    """Make one statement of several: WITH _0 AS (INSERT …), _1 AS (INSERT …) INSERT …"""
-    before, renumbered = 0, []
-    for sql in inserts:
-        renumbered.append(re.sub(r"\$(\d+)", partial(_moved, by=before), sql))
-        before += max((int(number) for number in re.findall(r"\$(\d+)", sql)), default=0)
-    *first, last = renumbered
-    parts = ", ".join(f"_{number} AS ({sql})" for number, sql in enumerate(first))
-    return f"WITH {parts} {last}" if first else last
+def _together(changes: tuple[tuple[str, bool], ...]) -> str:
+    """Make one statement of several, which returns how many rows each met, 1 for those of which nobody asks.
+
+    WITH _0 AS (INSERT … RETURNING 1), _1 AS (INSERT …) SELECT (SELECT count(*) FROM _0), 1
+    """
+    before, parts, counts = 0, [], []
+    for number, (sql, is_asked) in enumerate(changes):
+        returning = " RETURNING 1" if is_asked else ""
+        parts.append(f"_{number} AS ({re.sub(_PARAMETER, partial(_moved, by=before), sql)}{returning})")
+        counts.append(f"(SELECT count(*) FROM _{number})" if is_asked else "1")  # noqa: S608  names made here
+        before += max((int(number) for number in re.findall(_PARAMETER, sql)), default=0)
+    return f"WITH {', '.join(parts)} SELECT {', '.join(counts)}"
 
 
 def _moved(parameter: re.Match[str], *, by: int) -> str:

@@ -14,6 +14,7 @@ from app.adapters.db.store import SqlDatabase, SqlTenantStore
 from app.adapters.db.vaults import Vaults
 from app.adapters.vault import TenantVault
 from app.ports import Metrics
+from app.protocol.refusal import Refusal
 from app.records import AuditEvent, SpentKind
 from app.storage import TenantStore
 
@@ -42,11 +43,9 @@ class _NotingSpentValues(SqlSpentValues):
         super().__init__(connection, vault)
         self._noted = noted
 
-    def spend(self, kind: SpentKind, value: str, *, expires_at: int) -> bool:
-        spent = super().spend(kind, value, expires_at=expires_at)
-        if not spent:
-            self._noted.replays.append(kind)
-        return spent
+    def _was_spent(self, kind: SpentKind, otherwise: Refusal) -> Refusal:
+        self._noted.replays.append(kind)
+        return otherwise
 
 
 class _NotingStore(SqlTenantStore):

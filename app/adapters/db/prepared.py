@@ -36,6 +36,10 @@ class Prepared(Struct, frozen=True):
     """What a parameter goes through, by its place."""
     row: Any
     """The named tuple of its rows; None where it returns none."""
+    table: str
+    """That it changes; empty where it changes none."""
+    only_adds: bool
+    """Whether it makes rows and touches none that is there."""
     decode: list[tuple[int, Convert]]
     """What a column goes through, by its place."""
 
@@ -67,8 +71,9 @@ def prepare(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Prepare
         raise ValueError("a list of values cannot be prepared")
     order: list[str] = compiled.positiontup or []
     columns = list(getattr(statement, "exported_columns", ()))
+    sql = str(compiled)
     return Prepared(
-        sql=str(compiled),
+        sql=sql,
         names=order,
         constants={name: bind.value for name, bind in compiled.binds.items() if not bind.required},
         encode=[
@@ -77,6 +82,8 @@ def prepare(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Prepare
             if (encode := _in(dialect, compiled.binds[name].type).bind_processor(dialect)) is not None
         ],
         row=namedtuple("Row", [column.name for column in columns]) if columns else None,
+        table=str(statement.table.name) if statement.is_dml else "",
+        only_adds=statement.is_dml and statement.is_insert and "DO UPDATE" not in sql,
         decode=[
             (index, decode)
             for index, column in enumerate(columns)

@@ -7,7 +7,7 @@ from sqlalchemy import BindParameter, Column, Insert, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import Executable
 
-from app.adapters.db.connection import Connection
+from app.adapters.db.connection import Connection, Missed
 from app.adapters.db.prepared import Row
 from app.adapters.db.tables import place
 from app.adapters.vault import SealBroken, TenantVault
@@ -43,15 +43,19 @@ class TenantRepository:
         """Execute an INSERT for this tenant; return how many rows it made."""
         return self._connection.execute(statement, {"tenant_id": self._tenant_id, **values}).count
 
-    def _insert_soon(self, statement: Insert, **values: Any) -> None:
-        """Execute an INSERT for this tenant of which nobody asks what it did: at the end of the transaction at last."""
-        self._connection.insert_soon(statement, {"tenant_id": self._tenant_id, **values})
+    def _insert_soon(self, statement: Insert, missed: Missed | None = None, **values: Any) -> None:
+        """Execute an INSERT for this tenant by the end of the transaction; it raises `missed()` if it makes none."""
+        self._connection.execute_soon(statement, {"tenant_id": self._tenant_id, **values}, missed)
+
+    def _change_soon(self, statement: Executable, missed: Missed, **binds: Any) -> None:
+        """Execute an UPDATE or DELETE by the end of the transaction; it raises `missed()` if it meets no row."""
+        self._connection.execute_soon(statement, {"of_tenant": self._tenant_id, **binds}, missed)
 
     def _upsert(self, statements: UpsertPair, **values: Any) -> int:
         return self._insert(statements[self._connection.kind], **values)
 
-    def _upsert_soon(self, statements: UpsertPair, **values: Any) -> None:
-        self._insert_soon(statements[self._connection.kind], **values)
+    def _upsert_soon(self, statements: UpsertPair, missed: Missed | None = None, **values: Any) -> None:
+        self._insert_soon(statements[self._connection.kind], missed, **values)
 
     def _seal(self, column: Column[bytes], value: Any, **row: str | int) -> bytes | None:
         """Seal a value as JSON for its column and the row that has these values; None stays None."""

@@ -10,6 +10,7 @@ from app.adapters.db.tables import sessions
 from app.interaction.evidence import Evidence
 from app.interaction.machine import TERMINAL, Status
 from app.interaction.plan import Plan
+from app.protocol.refusal import Refusal
 from app.records import PresentationData, Session
 
 _INSERT: Final = insert(sessions).inline()
@@ -93,10 +94,11 @@ class SqlSessions(TenantRepository):
         """Return the session whose current `auth_session` this is, whatever its status."""
         return self._session(self._first(_BY_AUTH_SESSION, of_digest=digest))
 
-    def advance(self, judged: Session, moved: Session, *, now: int) -> bool:
-        """Move a session on: from how it was judged to how it becomes. False: it is not as judged, or it expired."""
-        changed = self._change(
+    def advance(self, judged: Session, moved: Session, *, now: int, otherwise: Refusal) -> None:
+        """Move a session on: from how it was judged to how it becomes."""
+        self._change_soon(
             _ADVANCE,
+            lambda: otherwise,
             **_as_judged(judged),
             now=now,
             new_status=moved.status.value,
@@ -107,7 +109,6 @@ class SqlSessions(TenantRepository):
             new_step_index=moved.step_index,
             new_completed_steps=self._completed_steps(moved),
         )
-        return changed == 1
 
     def count_attempt(self, judged: Session) -> int | None:
         """Count a follow-up that could not be read; return how many there were, None where the session moved on."""

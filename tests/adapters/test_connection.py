@@ -1,0 +1,212 @@
+"""Statements on either database: what waits for others is done in order, in the transaction, or not at all."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.util import await_only
+
+from app.adapters.db.connection import Connection
+from app.adapters.db.prepared import prepare
+from app.adapters.db.tables import audit_events, spent_values, users
+from tests.support.database import OpenedDatabase, opened
+from tests.support.insider import REFUSED_BY_DATABASE
+from tests.support.postgres import PostgresServer
+
+_ADD = insert(spent_values)
+_ADD_UNLESS_THERE = {
+    "sqlite": sqlite.insert(spent_values).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(spent_values).on_conflict_do_nothing(),
+}
+_ALL = select(spent_values.c.digest, spent_values.c.expires_at).order_by(spent_values.c.digest)
+_PROLONG = (
+    update(spent_values)
+    .where(spent_values.c.digest == bindparam("of_digest"))
+    .values(expires_at=spent_values.c.expires_at + bindparam("longer"))
+)
+_AUDIT = insert(audit_events)
+
+
+class Missed(Exception):
+    """What was to be changed is not there."""
+
+
+def row(number: int) -> dict[str, Any]:
+    return {"tenant_id": "t", "kind": "c_nonce", "digest": bytes([number]) * 32, "expires_at": number}
+
+
+def event(number: int) -> dict[str, Any]:
+    values = {"event_id": f"e-{number}", "occurred_at": number, "kind": "k", "subject": "s", "detail": {"n": number}}
+    return {"tenant_id": "t", **values}
+
+
+def spend_soon(connection: Connection, number: int) -> None:
+    connection.execute_soon(_ADD_UNLESS_THERE[connection.kind], row(number), Missed)
+
+
+def found(connection: Connection) -> list[tuple[int, int]]:
+    return [(each.digest[0], each.expires_at) for each in connection.execute(_ALL).rows]
+
+
+async def test_what_waits_is_there_for_the_next_statement_and_at_the_end(database: OpenedDatabase) -> None:
+    def work(connection: Connection) -> list[tuple[int, int]]:
+        for number in range(1, 4):
+            connection.execute_soon(_ADD, row(number))
+        seen = found(connection)
+        connection.execute_soon(_ADD, row(4))
+        connection.execute_soon(_AUDIT, event(4))
+        return seen
+
+    assert await database.transactions.write(work) == [(1, 1), (2, 2), (3, 3)]
+    assert await database.transactions.read(found) == [(1, 1), (2, 2), (3, 3), (4, 4)]
+
+
+async def test_changes_of_one_table_are_done_in_their_order(database: OpenedDatabase) -> None:
+    def work(connection: Connection) -> int:
+        connection.execute_soon(_ADD, row(1))
+        connection.execute_soon(_PROLONG, {"of_digest": bytes([1]) * 32, "longer": 10}, Missed)
+        connection.execute_soon(_PROLONG, {"of_digest": bytes([1]) * 32, "longer": 100}, Missed)
+        connection.execute_soon(_ADD, row(2))
+        return connection.execute(_PROLONG, {"of_digest": bytes([2]) * 32, "longer": 1000}).count
+
+    assert await database.transactions.write(work) == 1
+    assert await database.transactions.read(found) == [(1, 111), (2, 1002)]
+
+
+@pytest.mark.parametrize("before", range(3))
+@pytest.mark.parametrize("behind", range(3))
+async def test_a_change_that_misses_undoes_everything(database: OpenedDatabase, before: int, behind: int) -> None:
+    await database.transactions.write(lambda connection: connection.execute(_ADD, row(9)))
+
+    def work(connection: Connection) -> None:
+        for number in range(before):
+            connection.execute_soon(_ADD, row(number))
+        spend_soon(connection, 9)
+        for number in range(behind):
+            connection.execute_soon(_AUDIT, event(number))
+
+    with pytest.raises(Missed):
+        await database.transactions.write(work)
+    assert await database.transactions.read(found) == [(9, 9)]
+    events = select(func.count().label("events")).select_from(audit_events)
+    assert await database.transactions.read(lambda connection: connection.execute(events).rows[0].events) == 0
+
+
+async def test_of_two_that_miss_the_first_is_told(database: OpenedDatabase) -> None:
+    class Second(Exception): ...
+
+    def work(connection: Connection) -> None:
+        spend_soon(connection, 1)
+        connection.execute_soon(_ADD_UNLESS_THERE[connection.kind], row(2), Second)
+
+    await database.transactions.write(work)
+    with pytest.raises(Missed):
+        await database.transactions.write(work)
+
+
+async def test_what_goes_with_others_counts_its_own_rows(database: OpenedDatabase) -> None:
+    def work(connection: Connection) -> list[int]:
+        connection.execute(_ADD, row(1))
+        counts = []
+        for number in (1, 2):
+            connection.execute_soon(_AUDIT, event(number))
+            counts.append(connection.execute(_ADD_UNLESS_THERE[connection.kind], row(number)).count)
+        return counts
+
+    assert await database.transactions.write(work) == [0, 1]
+
+
+async def test_a_refused_change_is_refused_at_the_end_at_the_latest(database: OpenedDatabase) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute_soon(_AUDIT, event(1))
+        connection.execute_soon(_ADD, row(1))
+        connection.execute_soon(_ADD, row(1))
+
+    with pytest.raises(REFUSED_BY_DATABASE):
+        await database.transactions.write(work)
+    assert await database.transactions.read(found) == []
+
+
+async def test_any_number_can_wait(database: OpenedDatabase) -> None:
+    def work(connection: Connection) -> None:
+        for number in range(200):
+            spend_soon(connection, number)
+
+    await database.transactions.write(work)
+    assert len(await database.transactions.read(found)) == 200
+
+
+async def test_values_come_back_as_they_went(database: OpenedDatabase) -> None:
+    tenant = await database.make_tenant()
+    detail = {"text": "é\u2028", "number": 1, "none": None}
+
+    def work(connection: Connection) -> list[Any]:
+        for number, active in enumerate([True, False]):
+            person = {"user_id": str(number), "username_index": bytes([number]) * 32, "person": b"\0\xff"}
+            flags = {"active": active, "has_demo_hint": not active}
+            connection.execute(insert(users), {"tenant_id": tenant.tenant_id, **person, **flags})
+        connection.execute(_AUDIT, event(1) | {"detail": detail})
+        kept = select(users.c.active, users.c.person).order_by(users.c.user_id)
+        return [*connection.execute(kept).rows, *connection.execute(select(audit_events.c.detail)).rows]
+
+    kept = await database.transactions.write(work)
+    assert kept == [(True, b"\0\xff"), (False, b"\0\xff"), (detail,)]
+    assert kept[0].active is True
+
+
+def test_a_list_of_values_cannot_be_prepared() -> None:
+    with pytest.raises(ValueError, match="list"):
+        prepare(sqlite.dialect(), select(users).where(users.c.user_id.in_(["a", "b"])), ())
+
+
+def five_that_wait(connection: Connection) -> None:
+    for number in range(5):
+        spend_soon(connection, number)
+
+
+def one_that_waits_and_a_change(connection: Connection) -> None:
+    spend_soon(connection, 1)
+    connection.execute(_AUDIT, event(1))
+
+
+def one_that_waits_and_a_look_up(connection: Connection) -> None:
+    spend_soon(connection, 1)
+    connection.execute(_ALL)
+
+
+def more_than_go_together(connection: Connection) -> None:
+    for number in range(17):
+        connection.execute_soon(_AUDIT, event(number))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("work", "times"),
+    [
+        (five_that_wait, 1),
+        (one_that_waits_and_a_change, 1),
+        (one_that_waits_and_a_look_up, 2),
+        (more_than_go_together, 2),
+    ],
+)
+async def test_postgresql_is_asked_once_for_what_can_wait(
+    postgres_server: PostgresServer,
+    work: Callable[[Connection], None],
+    times: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = 0
+
+    def counting(awaitable: Awaitable[Any]) -> Any:
+        nonlocal asked
+        asked += 1
+        return await_only(awaitable)
+
+    monkeypatch.setattr("app.adapters.db.connection.await_only", counting)
+    url = await postgres_server.take_migrated()
+    async with opened(url) as database:
+        await database.transactions.write(work)
+    assert asked == times
+    await postgres_server.give_back(url)
