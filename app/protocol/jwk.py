@@ -66,6 +66,14 @@ def export_public_jwk(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
     return {"kty": "EC", "crv": algorithm.crv, "x": x, "y": y}
 
 
+def bare_jwk(jwk: Mapping[str, Any]) -> dict[str, str]:
+    """Return `kty`, `crv`, `x` and `y` of a JWK that was imported: what `export_public_jwk` makes of its key.
+
+    They are taken as they are: of what is imported, each has one spelling.
+    """
+    return {name: jwk[name] for name in ("kty", "crv", "x", "y")}
+
+
 def thumbprint(jwk: Mapping[str, Any]) -> str:
     """Return the base64url SHA-256 thumbprint of a JWK (RFC 7638 §3): 43 characters.
 
