@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.protocol import base64url
-from app.protocol.jose import ALGORITHMS, json_octets
+from app.protocol.jose import ALGORITHMS
 from app.protocol.strict_json import Malformed
 
 SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
@@ -83,7 +84,7 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
         required = {name: jwk[name] for name in _THUMBPRINT_MEMBERS[jwk["kty"]]}
     except (KeyError, TypeError):
         raise Malformed("JWK without its required members") from None
-    return base64url.encode(hashlib.sha256(json_octets(required)).digest())
+    return base64url.encode(hashlib.sha256(msgspec.json.encode(required)).digest())
 
 
 def _coordinate(text: str, width: int) -> bytes:
