@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from app.protocol.jose import ALGORITHMS, raw_signature
@@ -18,7 +18,8 @@ class SoftwareSigner:
         if not isinstance(private_key, EllipticCurvePrivateKey):
             raise TypeError("signing key is not an EC key")
         self._key = private_key
-        self._hash = ECDSA(ALGORITHMS[key.algorithm].hash)
+        self._public_key = private_key.public_key()
+        self._ecdsa = ALGORITHMS[key.algorithm].ecdsa
         self._stored = key
 
     @property
@@ -39,7 +40,7 @@ class SoftwareSigner:
     @property
     def public_key(self) -> EllipticCurvePublicKey:
         """The public half."""
-        return self._key.public_key()
+        return self._public_key
 
     @property
     def published_jwk(self) -> dict[str, Any]:
@@ -48,7 +49,7 @@ class SoftwareSigner:
 
     async def sign(self, signing_input: bytes) -> bytes:
         """Return the JWS signature, raw r‖s (RFC 7518 §3.4). On the loop: it is quicker than a change of threads."""
-        return raw_signature(self._key.sign(signing_input, self._hash), algorithm=self.algorithm)
+        return raw_signature(self._key.sign(signing_input, self._ecdsa), algorithm=self.algorithm)
 
 
 class StoredKeyRing:

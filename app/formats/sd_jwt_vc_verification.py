@@ -90,7 +90,7 @@ def verify_presentation(
         vct=claims["vct"],
         issuer=issuer.issuer,
         claims=claims,
-        holder_jkt=jwk.thumbprint(jwk.export_public_jwk(holder_key)),
+        holder_jkt=jwk.thumbprint(claims["cnf"]["jwk"]),
         authority_key_ids=authority_key_ids(issuer.chain),
     )
 

@@ -3,6 +3,7 @@
 import hmac
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import Struct
@@ -82,8 +83,7 @@ def judge_dpop_proof(
     if payload["htm"] != expected_method:
         raise _refused("The DPoP proof is for another method.")
     # Item 9 (DP-09, DP-10, DP-11, D-02, D-03)
-    url = normal_url(payload["htu"])
-    if url is None or url != normal_url(expected_url):
+    if not _is_ours(payload["htu"], expected_url):
         raise _refused("The DPoP proof is for another URL.")
     # Item 12 (DP-22, D-06): at a resource, the hash of the access token.
     if expected_access_token is not None:
@@ -146,6 +146,15 @@ def normal_url(url: str) -> tuple[str, str, int, str] | None:
 def _normal_percent(match: re.Match[str]) -> str:
     character = chr(int(match[0][1:], 16))
     return character if _UNRESERVED.fullmatch(character) else match[0].upper()
+
+
+_normal_url_of_ours: Final = lru_cache(maxsize=1024)(normal_url)
+"""Remembered, because every proof is compared with one of them."""
+
+
+def _is_ours(sent: str, ours: str) -> bool:
+    expected = _normal_url_of_ours(ours)
+    return expected is not None and (sent == ours or normal_url(sent) == expected)
 
 
 def _octets(value: str) -> bytes:

@@ -18,18 +18,19 @@ from app.protocol.strict_json import Malformed as Malformed
 
 
 class Algorithm(Struct, frozen=True):
-    """One JWS algorithm: its curve, its hash, the octets of r and of s (RFC 7518 §3.4)."""
+    """One JWS algorithm: its curve, how it signs, the octets of r and of s (RFC 7518 §3.4)."""
 
     crv: str
     curve: ec.EllipticCurve
-    hash: hashes.HashAlgorithm
+    ecdsa: ec.ECDSA
+    """With the algorithm's hash."""
     width: int
 
 
 ALGORITHMS: Final[Mapping[str, Algorithm]] = {
-    "ES256": Algorithm("P-256", ec.SECP256R1(), hashes.SHA256(), 32),
-    "ES384": Algorithm("P-384", ec.SECP384R1(), hashes.SHA384(), 48),
-    "ES512": Algorithm("P-521", ec.SECP521R1(), hashes.SHA512(), 66),
+    "ES256": Algorithm("P-256", ec.SECP256R1(), ec.ECDSA(hashes.SHA256()), 32),
+    "ES384": Algorithm("P-384", ec.SECP384R1(), ec.ECDSA(hashes.SHA384()), 48),
+    "ES512": Algorithm("P-521", ec.SECP521R1(), ec.ECDSA(hashes.SHA512()), 66),
 }
 
 
@@ -110,7 +111,7 @@ def verify_jwt(
     if not (0 < r < order and 0 < s < order):
         raise BadSignature("JWT signature out of range")
     try:
-        key.verify(encode_dss_signature(r, s), unverified.signing_input, ec.ECDSA(algorithm.hash))
+        key.verify(encode_dss_signature(r, s), unverified.signing_input, algorithm.ecdsa)
     except InvalidSignature:
         raise BadSignature("JWT signature does not verify") from None
     return VerifiedJwt(unverified.header, unverified.payload)

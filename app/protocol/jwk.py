@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.protocol import base64url
-from app.protocol.jose import ALGORITHMS, json_octets
+from app.protocol.jose import ALGORITHMS
 from app.protocol.strict_json import Malformed
 
 SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
@@ -39,17 +40,21 @@ def import_public_jwk(jwk: Mapping[str, Any], *, algorithm: str) -> ec.EllipticC
     operations = jwk.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
         raise Malformed("JWK is for another use")
-    # RFC 7518 §6.2.1.2: the octets are those of the full size of a coordinate; the point must be on the curve, or
-    # the arithmetic is not that of the curve.
-    x, y = (_coordinate(jwk.get(name), expected.width) for name in ("x", "y"))
+    x, y = jwk.get("x"), jwk.get("y")
+    if not isinstance(x, str) or not isinstance(y, str):
+        raise Malformed("JWK coordinate missing")
     return _public_key(algorithm, x, y)
 
 
 @lru_cache(maxsize=1024)
-def _public_key(algorithm: str, x: bytes, y: bytes) -> ec.EllipticCurvePublicKey:
-    # Remembered, because a wallet proves its key with every request.
+def _public_key(algorithm: str, x: str, y: str) -> ec.EllipticCurvePublicKey:
+    # Remembered, because a wallet proves its key with every request. What is refused is not.
+    # RFC 7518 §6.2.1.2: the octets are those of the full size of a coordinate; the point must be on the curve, or
+    # the arithmetic is not that of the curve.
+    expected = ALGORITHMS[algorithm]
+    point = _UNCOMPRESSED + _coordinate(x, expected.width) + _coordinate(y, expected.width)
     try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(ALGORITHMS[algorithm].curve, _UNCOMPRESSED + x + y)
+        return ec.EllipticCurvePublicKey.from_encoded_point(expected.curve, point)
     except ValueError:
         raise Malformed("JWK is not a point of its curve") from None
 
@@ -62,6 +67,14 @@ def export_public_jwk(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
     return {"kty": "EC", "crv": algorithm.crv, "x": x, "y": y}
 
 
+def bare_jwk(jwk: Mapping[str, Any]) -> dict[str, str]:
+    """Return `kty`, `crv`, `x` and `y` of a JWK that was imported: what `export_public_jwk` makes of its key.
+
+    They are taken as they are: of what is imported, each has one spelling.
+    """
+    return {name: jwk[name] for name in ("kty", "crv", "x", "y")}
+
+
 def thumbprint(jwk: Mapping[str, Any]) -> str:
     """Return the base64url SHA-256 thumbprint of a JWK (RFC 7638 §3): 43 characters.
 
@@ -71,14 +84,12 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
         required = {name: jwk[name] for name in _THUMBPRINT_MEMBERS[jwk["kty"]]}
     except (KeyError, TypeError):
         raise Malformed("JWK without its required members") from None
-    return base64url.encode(hashlib.sha256(json_octets(required)).digest())
+    return base64url.encode(hashlib.sha256(msgspec.json.encode(required)).digest())
 
 
-def _coordinate(value: object, width: int) -> bytes:
-    if not isinstance(value, str):
-        raise Malformed("JWK coordinate missing")
+def _coordinate(text: str, width: int) -> bytes:
     try:
-        octets = base64url.decode(value)
+        octets = base64url.decode(text)
     except ValueError:
         raise Malformed("JWK coordinate is not base64url") from None
     if len(octets) != width:

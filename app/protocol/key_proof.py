@@ -90,7 +90,7 @@ def _verify(token: str, algorithms: Collection[str]) -> tuple[dict[str, Any], di
         raise _refused(f"The key proof is malformed: {problem}.") from None
     except jose.BadSignature:
         raise _refused("The key proof is not signed by its key.") from None
-    return verified.payload, jwk.export_public_jwk(key)
+    return verified.payload, jwk.bare_jwk(header["jwk"])
 
 
 def _refused(public: str) -> Refusal:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 _MAX_NUMBER_LENGTH = 64
@@ -59,12 +59,10 @@ def _check_depth(text: str, max_depth: int) -> None:
             depth -= 1
 
 
-def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in members:
-            raise Malformed("JSON object with a repeated member")
-        members[name] = value
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Malformed("JSON object with a repeated member")
     return members
 
 

@@ -90,10 +90,29 @@ def verify_chain(chain: Sequence[x509.Certificate], *, anchors: Sequence[x509.Ce
         raise Malformed("x5c is not in order")
     if not anchors:
         raise Malformed("no trust anchor")
+    at = datetime.fromtimestamp(now, UTC)
+    valid_anchors = tuple(anchor for anchor in anchors if _is_valid(anchor, at))
+    if not valid_anchors or not all(_is_valid(certificate, at) for certificate in chain):
+        raise Malformed("x5c does not lead to a trust anchor")
+    _verify_path(tuple(chain), valid_anchors)
+
+
+def _is_valid(certificate: x509.Certificate, at: datetime) -> bool:
+    # RFC 5280 §4.1.2.5: both ends included
+    return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
+
+
+@lru_cache(maxsize=64)
+def _verify_path(chain: tuple[x509.Certificate, ...], anchors: tuple[x509.Certificate, ...]) -> None:
+    """Validate a chain to one of `anchors` at a moment at which all of them are valid; which one makes no difference.
+
+    Remembered, because all presentations of one issuer bring the same chain. What is refused is not: only trusted
+    authorities take up memory.
+    """
     verifier = (
         verification.PolicyBuilder()
         .store(verification.Store(list(anchors)))
-        .time(datetime.fromtimestamp(now, UTC))
+        .time(max(certificate.not_valid_before_utc for certificate in (*chain, *anchors)))
         .max_chain_depth(_MAX_CHAIN)
         .extension_policies(ca_policy=_CA_POLICY, ee_policy=_LEAF_POLICY)
         .build_client_verifier()

@@ -25,6 +25,7 @@ def test_public_keys_go_in_and_out(key: ec.EllipticCurvePrivateKey) -> None:
     imported = jwk.import_public_jwk(public_jwk(key), algorithm=algorithm(key))
     assert imported.public_numbers() == key.public_key().public_numbers()
     assert jwk.export_public_jwk(imported) == public_jwk(key)
+    assert jwk.bare_jwk({**public_jwk(key), "kid": "1"}) == public_jwk(key)
 
 
 def test_members_that_agree_or_say_nothing_are_taken() -> None:

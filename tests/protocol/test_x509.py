@@ -201,3 +201,24 @@ def test_certificates_are_read_from_either_encoding() -> None:
 def test_what_holds_no_certificates(text: str | bytes) -> None:
     with pytest.raises(Malformed, match="PEM"):
         read_pem(text)
+
+
+@pytest.mark.rule("X-03", "I-06")
+def test_a_chain_that_was_valid_is_judged_by_the_time_again() -> None:
+    anchor = certificate("CA", CA_KEY, issuer="CA", issuer_key=CA_KEY, ca=True, starts=NOW - 20, ends=NOW + 20)
+    chain = [SUB_LEAF, sub(starts=NOW - 10, ends=NOW + 10)]
+    for now in (NOW, NOW - 10, NOW + 10, NOW):
+        verify_chain(chain, anchors=[anchor], now=now)
+    for now in (NOW - 11, NOW + 11):
+        with pytest.raises(Malformed, match="lead to"):
+            verify_chain(chain, anchors=[anchor], now=now)
+
+
+@pytest.mark.rule("X-03", "I-06", "I-11")
+def test_a_chain_that_was_valid_needs_an_anchor_that_still_is() -> None:
+    short = certificate("CA", CA_KEY, issuer="CA", issuer_key=CA_KEY, ca=True, starts=NOW - 20, ends=NOW + 20)
+    verify_chain([LEAF], anchors=[short], now=NOW)
+    verify_chain([LEAF], anchors=[short, CA], now=NOW + 21)
+    for anchors in ([short], [short, LOOK_ALIKE], [LOOK_ALIKE]):
+        with pytest.raises(Malformed, match="lead to"):
+            verify_chain([LEAF], anchors=anchors, now=NOW + 21)
