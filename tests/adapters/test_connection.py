@@ -10,7 +10,7 @@ from sqlalchemy.util import await_only
 
 from app.adapters.db.connection import Connection
 from app.adapters.db.prepared import prepare
-from app.adapters.db.tables import audit_events, spent_values, users
+from app.adapters.db.tables import access_tokens, audit_events, spent_values, users
 from tests.support.database import OpenedDatabase, opened
 from tests.support.insider import REFUSED_BY_DATABASE
 from tests.support.postgres import PostgresServer
@@ -92,6 +92,16 @@ async def test_a_change_that_misses_undoes_everything(database: OpenedDatabase, 
     assert await database.transactions.read(found) == [(9, 9)]
     events = select(func.count().label("events")).select_from(audit_events)
     assert await database.transactions.read(lambda connection: connection.execute(events).rows[0].events) == 0
+
+
+async def test_what_guards_a_row_speaks_before_a_foreign_key(database: OpenedDatabase) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute_soon(_PROLONG, {"of_digest": bytes(32), "longer": 1}, Missed)
+        token = {"tenant_id": "t", "token_id": "t-1", "grant_id": "gone", "issued_at": 1, "expires_at": 2}
+        connection.execute_soon(insert(access_tokens), token)
+
+    with pytest.raises(Missed):
+        await database.transactions.write(work)
 
 
 async def test_of_two_that_miss_the_first_is_told(database: OpenedDatabase) -> None:

@@ -126,11 +126,7 @@ class PostgresConnection:
             self._send(asks_for_last=False)
 
     def _let_wait(self, one: _Waiting) -> None:
-        # The parts of one statement do not see each other's changes.
-        meets_another = not one.prepared.only_adds and any(
-            other.prepared.table == one.prepared.table for other in self._waiting
-        )
-        if meets_another or len(self._waiting) == _MOST_AT_ONCE:
+        if len(self._waiting) == _MOST_AT_ONCE or any(_must_be_done(other, before=one) for other in self._waiting):
             self.settle()
         self._waiting.append(one)
 
@@ -151,6 +147,14 @@ class PostgresConnection:
             if count == 0 and one.missed is not None:
                 raise one.missed()
         return counts[-1]
+
+
+def _must_be_done(one: _Waiting, *, before: _Waiting) -> bool:
+    """Whether two changes cannot share a statement, whose parts do not see each other's rows."""
+    touches_its_rows = not before.prepared.only_adds and one.prepared.table == before.prepared.table
+    # Where rows are gone it is this one that says so, not a foreign key of the other.
+    is_its_guard = one.missed is not None and before.prepared.points
+    return touches_its_rows or is_its_guard
 
 
 @lru_cache(256)

@@ -40,6 +40,8 @@ class Prepared(Struct, frozen=True):
     """That it changes; empty where it changes none."""
     only_adds: bool
     """Whether it makes rows and touches none that is there."""
+    points: bool
+    """Whether its table has foreign keys."""
     decode: list[tuple[int, Convert]]
     """What a column goes through, by its place."""
 
@@ -83,6 +85,7 @@ def prepare(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Prepare
         ],
         row=namedtuple("Row", [column.name for column in columns]) if columns else None,
         table=str(statement.table.name) if statement.is_dml else "",
+        points=statement.is_dml and bool(statement.table.foreign_keys),
         only_adds=statement.is_dml and statement.is_insert and "DO UPDATE" not in sql,
         decode=[
             (index, decode)
