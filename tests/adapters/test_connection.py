@@ -214,9 +214,9 @@ async def test_postgresql_is_asked_once_for_what_can_wait(
         asked += 1
         return await_only(awaitable)
 
-    monkeypatch.setattr("app.adapters.db.connection.await_only", counting)
+    monkeypatch.setattr("app.adapters.db.postgres.await_only", counting)
     url = await postgres_server.take_migrated()
     async with opened(url) as database:
         await database.transactions.write(work)
-    assert asked == times
+    assert asked == 1 + times + 1  # BEGIN and COMMIT
     await postgres_server.give_back(url)

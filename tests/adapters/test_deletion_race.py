@@ -8,8 +8,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.adapters.db.connection import Connection
-from app.adapters.db.engine import postgres_url
 from app.adapters.db.platform import SqlPlatformStore
+from app.adapters.db.postgres import postgres_url
 from app.adapters.db.tables import metadata
 from tests.support import records
 from tests.support.database import opened

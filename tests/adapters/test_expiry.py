@@ -9,10 +9,9 @@ import pytest
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.adapters.db.connection import PostgresConnection
-from app.adapters.db.engine import postgres_url
 from app.adapters.db.expiry import MARGIN
 from app.adapters.db.platform import SqlPlatformStore
+from app.adapters.db.postgres import PostgresConnection, postgres_url
 from app.adapters.db.tables import audit_events, authorization_codes, browser_flows, grants, sessions
 from app.interaction.evidence import Evidence
 from app.interaction.machine import TERMINAL, Status

@@ -127,7 +127,7 @@ async def test_a_server_that_refuses_is_told_without_its_words(postgres_server: 
 
 
 def test_files_that_are_no_database_and_a_busy_one_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.adapters.db.engine.LOCK_TIMEOUT", 1)
+    monkeypatch.setattr("app.adapters.db.sqlite.LOCK_TIMEOUT", 1)
     (tmp_path / "other").write_text("something else altogether")
     (tmp_path / "busy").touch()
 

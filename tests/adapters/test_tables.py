@@ -98,7 +98,7 @@ def statements() -> Iterator[tuple[str, Select[Any] | Update | Delete]]:
 STATEMENTS = dict(statements())
 READS_EVERYTHING = {"platform._ALIVE", "vaults._WRAPPED_BY", "vaults._WRAPPED_BY_ANOTHER", "platform._DELETED_LATELY"}
 """All tenants, all data keys: at start, for the command and the admin API, and by a job once a minute."""
-READS_NO_ROW = {"engine._TAKE_TURN", "platform._ANY"}
+READS_NO_ROW = {"transactions._TAKE_TURN", "platform._ANY"}
 """A lock that is no row's; whether there is a row at all."""
 
 

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import column, func, insert, literal, select, text
 
 from app.adapters.db.connection import Connection
-from app.adapters.db.engine import postgres_url, sqlite_file
+from app.adapters.db.engine import sqlite_file
+from app.adapters.db.postgres import postgres_url
 from app.adapters.db.tables import spent_values
 from app.ports import DatabaseUnavailable
 from app.storage import TenantStore
@@ -156,7 +157,8 @@ def test_urls() -> None:
 async def test_a_lock_that_is_not_had_in_time_is_no_fault_of_the_statement(
     database: OpenedDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.adapters.db.engine.LOCK_TIMEOUT", 100)
+    for kind in ("sqlite", "postgres"):
+        monkeypatch.setattr(f"app.adapters.db.{kind}.LOCK_TIMEOUT", 100)
     inside, done = threading.Event(), threading.Event()
 
     def hold(connection: Connection) -> None:

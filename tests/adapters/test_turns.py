@@ -14,9 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.adapters.db.connection import Connection, Executed
-from app.adapters.db.engine import postgres_url
 from app.adapters.db.expiry import MARGIN
 from app.adapters.db.platform import SqlPlatformStore
+from app.adapters.db.postgres import postgres_url
 from app.protocol.digest import digest
 from app.storage import PlatformStore
 from tests.support import records

@@ -10,8 +10,9 @@ import httpx2
 import pytest
 from sqlalchemy import select, update
 
-from app.adapters.db.engine import Transactions, open_engine
+from app.adapters.db.engine import open_engine
 from app.adapters.db.tables import metadata, tenants
+from app.adapters.db.transactions import Transactions
 from app.main import Service, open_service
 from app.provisioning import delete_tenant
 from tests.crashes.stage import run_jobs_at

@@ -13,10 +13,11 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from app.adapters.db import migrate
-from app.adapters.db.engine import Transactions, open_engine
+from app.adapters.db.engine import open_engine
 from app.adapters.db.platform import SqlPlatform
 from app.adapters.db.store import SqlDatabase
 from app.adapters.db.tenancies import SqlTenancies
+from app.adapters.db.transactions import Transactions
 from app.adapters.db.vaults import Vaults
 from app.adapters.vault import MasterKeys
 from app.protocol.refusal import Refusal

@@ -8,8 +8,7 @@ from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from app.adapters.db.connection import PostgresConnection
-from app.adapters.db.engine import postgres_url
+from app.adapters.db.postgres import PostgresConnection, postgres_url
 
 Run = Callable[[Callable[[PostgresConnection], Any]], Awaitable[Any]]
 

@@ -10,7 +10,9 @@ from sqlalchemy import Connection, NullPool
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.adapters.db.engine import configure_sqlite, postgres_url, sqlite_engine, sqlite_file
+from app.adapters.db.engine import sqlite_file
+from app.adapters.db.postgres import postgres_url
+from app.adapters.db.sqlite import configure_sqlite, sqlite_engine
 
 T = TypeVar("T")
 

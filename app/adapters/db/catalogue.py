@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from app.adapters.db.engine import sqlite_engine
+from app.adapters.db.sqlite import sqlite_engine
 
 _SQLITE: Final = text("SELECT type || ' ' || name AS name, sql AS definition FROM sqlite_master WHERE sql IS NOT NULL")
 _POSTGRESQL: Final = [

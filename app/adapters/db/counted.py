@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from app.adapters.db.audit import SqlAuditTrail
 from app.adapters.db.connection import Connection
-from app.adapters.db.engine import Transactions
 from app.adapters.db.spent import SqlSpentValues
 from app.adapters.db.store import SqlDatabase, SqlTenantStore
+from app.adapters.db.transactions import Transactions
 from app.adapters.db.vaults import Vaults
 from app.adapters.vault import TenantVault
 from app.ports import Metrics

@@ -20,7 +20,6 @@ from sqlalchemy import (
 )
 
 from app.adapters.db.connection import Connection
-from app.adapters.db.engine import await_turn
 from app.adapters.db.tables import (
     access_tokens,
     audit_events,
@@ -32,6 +31,7 @@ from app.adapters.db.tables import (
     sessions,
     spent_values,
 )
+from app.adapters.db.transactions import await_turn
 from app.interaction.machine import TERMINAL, TRANSITIONS, Event, Status
 from app.ports import Entropy
 

@@ -15,7 +15,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.adapters.db.catalogue import catalogue, migrated_catalogue
-from app.adapters.db.engine import configure_sqlite, postgres_url, sqlite_engine, sqlite_file, telling_what_passes
+from app.adapters.db.engine import sqlite_file
+from app.adapters.db.postgres import postgres_url
+from app.adapters.db.sqlite import configure_sqlite, sqlite_engine
+from app.adapters.db.transactions import telling_what_passes
 from app.protocol.refusal import Refusal
 
 T = TypeVar("T")

@@ -6,11 +6,11 @@ from typing import Final, TypeVar
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from app.adapters.db.connection import TAKEN, Connection
-from app.adapters.db.engine import Transactions, await_turn
 from app.adapters.db.expiry import delete_expired, end_timed_out_sessions, erase_expired
 from app.adapters.db.prepared import Row
 from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import browser_flows, metadata, sessions, tenants
+from app.adapters.db.transactions import Transactions, await_turn
 from app.adapters.db.vaults import Vaults
 from app.ports import DatabaseUnavailable, Entropy
 from app.protocol.refusal import Refusal

@@ -6,9 +6,9 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import Column, LargeBinary, Select, Update, bindparam, func, select, update
 
-from app.adapters.db.engine import await_turn
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import SEALED, place
+from app.adapters.db.transactions import await_turn
 from app.adapters.vault import KEY_NUMBER, SealBroken
 from app.records import Resealed, SealedValue
 

@@ -9,13 +9,13 @@ from app.adapters.db.browser_flows import SqlBrowserFlows
 from app.adapters.db.codes import SqlAuthorizationCodes
 from app.adapters.db.connection import Connection
 from app.adapters.db.documents import SqlDocuments
-from app.adapters.db.engine import Transactions
 from app.adapters.db.grants import SqlGrants
 from app.adapters.db.keys import SqlSigningKeys
 from app.adapters.db.repeatable_answers import SqlRepeatableAnswers
 from app.adapters.db.sealed_values import SqlSealedValues
 from app.adapters.db.sessions import SqlSessions
 from app.adapters.db.spent import SqlSpentValues
+from app.adapters.db.transactions import Transactions
 from app.adapters.db.users import SqlUsers
 from app.adapters.db.vaults import Vaults
 from app.adapters.vault import TenantVault

@@ -6,11 +6,11 @@ from msgspec import Struct
 from sqlalchemy import Select, bindparam, select
 
 from app.adapters.db.connection import Connection
-from app.adapters.db.engine import Transactions
 from app.adapters.db.platform import tenant_head
 from app.adapters.db.prepared import Row
 from app.adapters.db.store import SqlTenantStore
 from app.adapters.db.tables import tenants
+from app.adapters.db.transactions import Transactions
 from app.adapters.db.vaults import Vaults
 from app.adapters.keystore import StoredKeyRing
 from app.document.model import TenantDocument
