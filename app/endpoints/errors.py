@@ -36,7 +36,7 @@ _STATUS: Final = {
 }
 """Statuses other than 400 (G-03)."""
 
-_FRAMEWORK: Final = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+_FRAMEWORK: Final = {404: "not_found", 405: "method_not_allowed"}
 
 _INTERNAL: Final = frozenset(
     {
@@ -85,7 +85,7 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Answer:
 
 
 def answer_http_exception(request: Request[Any, Any, Any], exception: HTTPException) -> Answer:
-    """Map what the framework refuses (no such path, wrong method, body too large) like our own refusals."""
+    """Map what the framework refuses (no such path, wrong method) like our own refusals."""
     if exception.status_code >= 500:
         return answer_unforeseen(request, exception)
     answer = answer_refusal(
