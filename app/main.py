@@ -131,7 +131,7 @@ def build(
     )
     app.state.wired_endpoints = metadata.wired_endpoints(app)
     # Around the router, not behind it: the framework's own middleware runs after routing and never sees a 404.
-    boundary = Boundary(app.asgi_handler, public_url=settings.public_url, tenancies=lambda: app.state.wired.tenancies)
+    boundary = Boundary(app.asgi_handler, public_url=settings.public_url, wired=lambda: cast("Wired", app.state.wired))
     log = RequestLog(boundary, clock or SystemClock(), entropy or SystemEntropy(), metrics)
     app.asgi_handler = cast("ASGIApp", log)
     return app

@@ -26,6 +26,7 @@ AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application; loosely typed because each framework brings its own names for scope and messages."""
 
 _LONGEST_VALUE: Final = 1000
+_JSON: Final = msgspec.json.Encoder(enc_hook=repr)
 
 
 class RequestLog:
@@ -102,7 +103,7 @@ def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> Non
         _exception_without_text,
         _escape_values,
     ]
-    render: structlog.typing.Processor = _render_text if as_text else structlog.processors.JSONRenderer(_as_json)
+    render: structlog.typing.Processor = _render_text if as_text else _render_json
     output = _UnfailingLogger(stream)
     structlog.configure(
         processors=[*common, render],
@@ -141,16 +142,14 @@ def _exception_without_text(_logger: Any, _method: str, event: MutableMapping[st
 
 def _escape_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Escape what could start a new line, drive a terminal or reorder text (O-07); drop what is not known."""
-    escaped = {name: _escape(event.pop(name)) for name in ("time", "level", "event")}
+    escaped = {"time": event.pop("time"), "level": event.pop("level"), "event": _escape(str(event.pop("event")))}
     for name, value in event.items():
         if value is not None:
-            escaped[name] = _escape(value)
+            escaped[name] = _escape(value) if isinstance(value, str) else value
     return escaped
 
 
-def _escape(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
+def _escape(value: str) -> str:
     if len(value) <= _LONGEST_VALUE and value.isprintable():
         return value
     if len(value) > _LONGEST_VALUE:
@@ -158,8 +157,9 @@ def _escape(value: Any) -> Any:
     return "".join(character if character.isprintable() else f"\\u{{{ord(character):x}}}" for character in value)
 
 
-def _as_json(event: MutableMapping[str, Any], **_: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=repr).decode()
+def _render_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """One object on one line, for machines."""
+    return _JSON.encode(event).decode()
 
 
 def _render_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:

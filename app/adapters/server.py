@@ -6,7 +6,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 import uvicorn
@@ -30,6 +30,7 @@ _TLS_1_2_SUITES: Final = "ECDHE+AESGCM"
 class LimitedHttpProtocol(HttpToolsProtocol):
     """Uvicorn's protocol, which closes connections whose request is too long in the head or too slow (O-02)."""
 
+    _reading: Literal["head", "body"] | None = "head"
     _head_octets = 0
     _head_timer: asyncio.TimerHandle | None = None
     _body_timer: asyncio.TimerHandle | None = None
@@ -46,16 +47,15 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        """Start waiting for the rest of the head."""
+        """Begin to count the head."""
         super().on_message_begin()
+        self._reading = "head"
         self._head_octets = 0
-        if self._head_timer is None:
-            self._await_head()
 
     def on_headers_complete(self) -> None:
-        """Stop waiting for the head and start waiting for the body."""
+        """Stop waiting for the head."""
+        self._reading = "body"
         self._head_arrived()
-        self._body_timer = self.loop.call_later(BODY_SECONDS, self.transport.close)
         if not self.url.startswith(b"/"):
             # RFC 9112 §3.2.2 (M-07): the authority of an absolute target replaces Host.
             authority = self.url.partition(b"//")[2].partition(b"/")[0]
@@ -63,25 +63,35 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Stop waiting: the body is here."""
+        """Stop waiting for the body."""
+        self._reading = None
         self._body_arrived()
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Read, and close the connection where the head grows too long."""
+        """Read; wait for what is still missing of a request, and close the connection where its head grows too long."""
         super().data_received(data)
-        if self._head_timer is not None:
+        # RFC 9112 §2.2: empty lines before a request are ignored, but stop uvicorn's own wait for the next one.
+        if self._reading == "head" or (self._reading is None and self.cycle.response_complete):
+            self._await_head()
             self._head_octets += len(data)
             if self._head_octets > HEAD_LIMIT:
                 self.send_400_response("Request head too long.")
+        elif self._reading == "body":
+            self._await_body()
 
     def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def _head_arrived(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _await_body(self) -> None:
+        if self._body_timer is None:
+            self._body_timer = self.loop.call_later(BODY_SECONDS, self.transport.close)
 
     def _body_arrived(self) -> None:
         if self._body_timer is not None:

@@ -15,9 +15,9 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.endpoints.errors import answer_problem
+from app.endpoints.wired import Wired
 from app.pages.render import ICON_PATH, STYLES_PATH
 from app.protocol.refusal import Refusal
-from app.tenancy import Tenancies
 
 _URL_LIMIT: Final = 8 * 1024
 _HEADER_LIMIT: Final = 64 * 1024
@@ -33,17 +33,18 @@ OWN_ORIGIN: Final = "~"
 class Boundary:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, *, public_url: str, tenancies: Callable[[], Tenancies]) -> None:
+    def __init__(self, app: ASGIApp, *, public_url: str, wired: Callable[[], Wired]) -> None:
         self._app = app
         self._public_host = _host(public_url)
         self._scheme = urlsplit(public_url).scheme
-        self._tenancies = tenancies
+        self._wired = wired
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge one request, then pass it on."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        scope["state"]["wired"] = self._wired()
         try:
             self._check_size(scope)
             self._check_headers(scope)
@@ -83,7 +84,7 @@ class Boundary:
         if host == self._public_host:
             return
         origin = f"{self._scheme}://{host}"
-        if await self._tenancies().by_origin(origin) is None:
+        if await scope["state"]["wired"].tenancies.by_origin(origin) is None:
             raise Refusal("misdirected_request", "This host is not served here.")
         scope["state"]["origin"] = origin
         scope["path"] = f"/{OWN_ORIGIN}{scope['path']}"

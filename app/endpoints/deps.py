@@ -39,8 +39,9 @@ async def provide_tenancy(request: HttpRequest, tenant: FromPath[str]) -> Tenanc
         found = None if origin is None else await wired(request).tenancies.by_origin(origin)
     if found is None:
         raise Refusal("not_found")
-    request.state.tenancy = found
-    record: RequestRecord = request.scope["state"]["record"]
+    state = request.scope["state"]
+    state["tenancy"] = found
+    record: RequestRecord = state["record"]
     record.tenant, record.endpoint = found.slug, request.scope["path_template"]
     await count_tenant(request, found)
     return found

@@ -36,7 +36,7 @@ _STATUS: Final = {
 }
 """Statuses other than 400 (G-03)."""
 
-_FRAMEWORK: Final = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+_FRAMEWORK: Final = {404: "not_found", 405: "method_not_allowed"}
 
 _INTERNAL: Final = frozenset(
     {
@@ -85,7 +85,7 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Answer:
 
 
 def answer_http_exception(request: Request[Any, Any, Any], exception: HTTPException) -> Answer:
-    """Map what the framework refuses (no such path, wrong method, body too large) like our own refusals."""
+    """Map what the framework refuses (no such path, wrong method) like our own refusals."""
     if exception.status_code >= 500:
         return answer_unforeseen(request, exception)
     answer = answer_refusal(
@@ -142,7 +142,7 @@ def _oauth_answer(request: Request[Any, Any, Any], code: str, text: str) -> Answ
     headers: dict[str, str] = {}
     if code == "use_dpop_nonce":
         # RFC 9449 §8 (DP-26)
-        headers = nonce_header(request.state.tenancy, "dpop_as")
+        headers = nonce_header(request.scope["state"]["tenancy"], "dpop_as")
     if code == "invalid_client":
         # RFC 6749 §5.2 (TOK-20); RFC 9110 §15.5.2 (G-15): every 401 has a challenge, and DPoP would be a false hint.
         # RFC 7617 §2: a realm is required.
@@ -160,7 +160,7 @@ def _resource_answer(request: Request[Any, Any, Any], code: str, text: str) -> A
         headers = {"WWW-Authenticate": _challenge(request, error=code)}
         if code == "use_dpop_nonce":
             # RFC 9449 §9 (DP-27)
-            headers |= nonce_header(request.state.tenancy, "dpop_resource")
+            headers |= nonce_header(request.scope["state"]["tenancy"], "dpop_resource")
         return _error(code, text, 403 if code == "insufficient_scope" else 401, headers)
     # OpenID4VCI §8.3.1.2 (CR-09): never `invalid_request`, but for two kinds of token at once (RFC 9449 §7.2, DP-25).
     if code == "two_tokens":
@@ -173,7 +173,7 @@ def _challenge(request: Request[Any, Any, Any], *, error: str | None = None) -> 
     """Return a challenge for each scheme the tenant takes (RFC 9449 §7.1, RFC 6750 §3)."""
     algorithms = " ".join(dpop.ALGORITHMS)
     challenge = f'DPoP algs="{algorithms}"' if error is None else f'DPoP error="{error}", algs="{algorithms}"'
-    tenancy: Tenancy | None = request.state.get("tenancy")
+    tenancy: Tenancy | None = request.scope["state"].get("tenancy")
     if tenancy is None or tenancy.document.dpop.tokens == "required" or error in _DPOP_ERRORS:
         return challenge
     return f"{challenge}, Bearer" if error is None else f'{challenge}, Bearer error="{error}"'

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency, Provide
 
 from app.endpoints.deps import Form, provide_interactive_client
 from app.endpoints.errors import nonce_header
-from app.endpoints.wire import INTERACTIVE_REQUEST_LIMIT, HttpRequest, JsonAnswer, json_answer
+from app.endpoints.wire import INTERACTIVE_REQUEST_LIMIT, HttpRequest, JsonAnswer, body_of, json_answer
 from app.endpoints.wired import wired
 from app.interaction.dialects import iae
 from app.interaction.start import begin_interactive
@@ -32,7 +32,7 @@ async def interactive_authorization(
     """Answer what is needed next, or the code (OpenID4VCI 1.1 §6.2): 200 either way."""
     if client is None or "auth_session" in form:
         answer = await wired(request).follow_ups.answer(
-            tenancy, form, body=await request.body(), client=client, proof=proof
+            tenancy, form, body=await body_of(request), client=client, proof=proof
         )
     else:
         answer = await _begin(tenancy, form, client, proof)

@@ -22,5 +22,5 @@ class Wired(Struct, frozen=True, kw_only=True):
 
 
 def wired(request: HttpRequest) -> Wired:
-    """Return what is wired. No dependency: each of those is resolved anew for every request."""
-    return cast("Wired", request.app.state.wired)
+    """Return what is wired; the boundary hands it to every request."""
+    return cast("Wired", request.scope["state"]["wired"])

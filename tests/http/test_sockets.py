@@ -196,6 +196,19 @@ def test_a_body_drop_by_drop_ends_the_connection(server: RunningServer) -> None:
 
 @pytest.mark.rule("O-02")
 @pytest.mark.usefixtures("impatient")
+def test_an_empty_line_after_an_answer_keeps_no_connection_open(server: RunningServer) -> None:
+    whole = request("GET", "/healthz", host=host(server)).replace(b"Connection: close\r\n", b"")
+    with socket.create_connection(("localhost", server.settings.server.port), timeout=10) as connection:
+        connection.sendall(whole)
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += connection.recv(65536)
+        connection.sendall(b"\r\n")
+        assert connection.recv(65536) == b""
+
+
+@pytest.mark.rule("O-02")
+@pytest.mark.usefixtures("impatient")
 def test_slow_connections_keep_nobody_waiting(server: RunningServer, wallet: RawWallet) -> None:
     head = request("POST", "/pid-provider/par", host=host(server), headers=[FORM, ("Content-Length", "5000")])
     slow = [socket.create_connection(("localhost", server.settings.server.port), timeout=10) for _ in range(100)]
