@@ -218,5 +218,5 @@ async def test_postgresql_is_asked_once_for_what_can_wait(
     url = await postgres_server.take_migrated()
     async with opened(url) as database:
         await database.transactions.write(work)
-    assert asked == 1 + times + 1  # BEGIN and COMMIT
+    assert asked == times
     await postgres_server.give_back(url)

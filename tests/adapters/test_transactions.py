@@ -6,14 +6,16 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import column, func, insert, literal, select, text
+from sqlalchemy import Executable, column, func, insert, literal, select, text
 
-from app.adapters.db.connection import Connection
+from app.adapters.db.connection import Connection, Executed
 from app.adapters.db.engine import sqlite_file
 from app.adapters.db.postgres import postgres_url
+from app.adapters.db.sqlite import SqliteConnection
 from app.adapters.db.tables import spent_values
 from app.ports import DatabaseUnavailable
 from app.storage import TenantStore
@@ -24,11 +26,12 @@ from tests.support.records import NO_ROW
 ROW = {"tenant_id": "t", "kind": "c_nonce", "digest": b"d" * 32, "expires_at": 1}
 
 
+ALL = select(spent_values)
 REFUSED = (sqlite3.Error, asyncpg.PostgresError)
 
 
 def count(connection: Connection) -> int:
-    return len(connection.execute(select(spent_values)).rows)
+    return len(connection.execute(ALL).rows)
 
 
 async def test_raising_leaves_nothing(database: OpenedDatabase) -> None:
@@ -71,26 +74,30 @@ async def test_a_read_cannot_write(database: OpenedDatabase) -> None:
 
 
 async def test_a_glance_sees_the_last_commit_and_cannot_write_on_sqlite(database: OpenedDatabase) -> None:
-    assert await database.transactions.glance(count) == 0
+    assert await database.transactions.glance(ALL, {}) == []
     await database.transactions.write(lambda connection: connection.execute(insert(spent_values), ROW))
-    assert await database.transactions.glance(count) == 1
+    assert len(await database.transactions.glance(ALL, {})) == 1
     if database.url.startswith("sqlite"):
         with pytest.raises(REFUSED):
-            await database.transactions.glance(lambda connection: connection.execute(insert(spent_values), ROW))
+            await database.transactions.glance(insert(spent_values), ROW)
 
 
-async def test_a_glance_that_would_wait_is_taken_by_the_thread_that_may(sqlite_database: OpenedDatabase) -> None:
+async def test_a_glance_that_would_wait_is_taken_by_the_thread_that_may(
+    sqlite_database: OpenedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads: list[int] = []
+    execute = SqliteConnection.execute
 
-    def busy_here(connection: Connection) -> int:
+    def busy_here(self: SqliteConnection, statement: Executable, binds: Any) -> Executed:
         threads.append(threading.get_ident())
         if len(threads) == 1:
             problem = sqlite3.OperationalError("database is locked")
             problem.sqlite_errorcode = sqlite3.SQLITE_BUSY
             raise problem
-        return count(connection)
+        return execute(self, statement, binds)
 
-    assert await sqlite_database.transactions.glance(busy_here) == 0
+    monkeypatch.setattr(SqliteConnection, "execute", busy_here)
+    assert await sqlite_database.transactions.glance(ALL, {}) == []
     assert threads[0] == threading.get_ident() != threads[1]
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
@@ -11,12 +11,12 @@ import asyncpg
 from msgspec import Struct
 from sqlalchemy import URL, Dialect, make_url
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from app.adapters.db.connection import NOTHING, Connection, Executed, Missed
-from app.adapters.db.prepared import Prepared, prepare
+from app.adapters.db.pool import Pool
+from app.adapters.db.prepared import Prepared, Row, prepare
 from app.adapters.db.transactions import LOCK_TIMEOUT, PATIENCE, telling_what_passes
 
 T = TypeVar("T")
@@ -118,26 +118,17 @@ def _moved(parameter: re.Match[str], *, by: int) -> str:
 
 
 class PostgresTransactions:
-    """PostgreSQL, any number of processes.
-
-    SQLAlchemy's part is the pool. Transactions begin and end here, by the driver, in the open: a connection of the pool
-    begins none on its own.
-    """
+    """`Transactions` on PostgreSQL, any number of processes."""
 
     def __init__(self, url: str, *, pool_size: int) -> None:
-        server_settings = {"application_name": "vestibule", "lock_timeout": str(LOCK_TIMEOUT)}
-        self._engine = create_async_engine(
-            postgres_url(url),
-            pool_size=pool_size,
-            max_overflow=0,
-            isolation_level="AUTOCOMMIT",
-            connect_args={"server_settings": server_settings},
-        )
-        self._pool = self._engine.pool
+        settings = {"application_name": "vestibule", "lock_timeout": str(LOCK_TIMEOUT)}
+        self._pool = Pool(url, size=pool_size, server_settings=settings)
 
-    async def glance(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` without the statements that begin and end a transaction."""
-        return await self._run(work, None, PATIENCE)
+    async def glance(self, statement: Executable, binds: Mapping[str, Any]) -> list[Row]:
+        """Execute without the statements that begin and end a transaction."""
+        prepared = prepare(_DIALECT, statement, tuple(binds))
+        async with self._taken(PATIENCE) as raw:
+            return prepared.rows(await raw.fetch(prepared.sql, *prepared.values(binds)))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a read-only transaction."""
@@ -149,56 +140,32 @@ class PostgresTransactions:
 
     async def close(self) -> None:
         """Close every connection of the pool."""
-        await self._engine.dispose()
+        await self._pool.close()
 
-    async def _run(self, work: Callable[[Connection], T], begin: str | None, patience: float) -> T:
-        """Run `work` whole, from taking the connection to giving it back.
-
-        In one greenlet of SQLAlchemy's, which waits for the network on behalf of synchronous code; its own asynchronous
-        classes make one for each of begin, work, commit and close.
-        """
-
-        def whole() -> T:
-            with self._taken() as raw:
-                return work(PostgresConnection(raw)) if begin is None else _in_transaction(raw, begin, work)
-
+    @asynccontextmanager
+    async def _taken(self, patience: float) -> AsyncIterator[asyncpg.Connection]:
         with telling_what_passes():
-            async with asyncio.timeout(patience):
-                return await greenlet_spawn(whole)
+            async with asyncio.timeout(patience), self._pool.connection() as raw:
+                yield raw
 
-    @contextmanager
-    def _taken(self) -> Iterator[asyncpg.Connection]:
-        """Give a connection of the pool that works; none that broke or was left in the middle goes back to it."""
-        pooled = self._pool.connect()
-        raw: asyncpg.Connection = pooled.driver_connection
-        while raw.is_closed():  # it broke while it lay in the pool
-            pooled.invalidate()
-            pooled = self._pool.connect()
-            raw = pooled.driver_connection
-        try:
-            yield raw
-        except BaseException as problem:
-            if not isinstance(problem, Exception):
-                raw.terminate()  # nobody waits any more: out of patience, or the service stops
-            raise
-        finally:
-            if raw.is_closed():
-                pooled.invalidate()
-            pooled.close()
+    async def _run(self, work: Callable[[Connection], T], begin: str, patience: float) -> T:
+        """Run `work` in one greenlet of SQLAlchemy's, which waits for the network on behalf of synchronous code."""
 
+        def whole(connection: PostgresConnection) -> T:
+            result = work(connection)
+            connection.settle()
+            return result
 
-def _in_transaction(raw: asyncpg.Connection, begin: str, work: Callable[[Connection], T]) -> T:
-    await_only(raw.execute(begin))
-    connection = PostgresConnection(raw)
-    try:
-        result = work(connection)
-        connection.settle()
-    except Exception:
-        if not raw.is_closed():
-            await_only(raw.execute("ROLLBACK"))
-        raise
-    await_only(raw.execute("COMMIT"))
-    return result
+        async with self._taken(patience) as raw:
+            await raw.execute(begin)
+            try:
+                result = await greenlet_spawn(whole, PostgresConnection(raw))
+            except Exception:
+                if not raw.is_closed():
+                    await raw.execute("ROLLBACK")
+                raise
+            await raw.execute("COMMIT")
+            return result
 
 
 def postgres_url(url: str) -> URL:

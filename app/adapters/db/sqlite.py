@@ -11,7 +11,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.base import Executable
 
 from app.adapters.db.connection import NOTHING, Connection, Executed, Missed
-from app.adapters.db.prepared import prepare
+from app.adapters.db.prepared import Row, prepare
 from app.adapters.db.transactions import LOCK_TIMEOUT, PATIENCE, telling_what_passes
 from app.ports import DatabaseUnavailable
 
@@ -58,13 +58,13 @@ class SqliteTransactions:
         reader = await _SqliteWorker.open(file, begin="BEGIN", query_only=True)
         return cls(_glancer(file), reader, writer)
 
-    async def glance(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` here and now, or in the reader's thread where it would have to wait."""
+    async def glance(self, statement: Executable, binds: Mapping[str, Any]) -> list[Row]:
+        """Execute here and now, or in the reader's thread where it would have to wait."""
         try:
             with telling_what_passes():
-                return work(self._glancer)
+                return self._glancer.execute(statement, binds).rows
         except DatabaseUnavailable:
-            return await self.read(work)
+            return await self.read(lambda connection: connection.execute(statement, binds).rows)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that cannot write."""

@@ -66,7 +66,8 @@ class SqlTenancies:
         return await self._open(_BY_ORIGIN, origin)
 
     async def _open(self, statement: Select[Any], name: str) -> Tenancy | None:
-        row = await self._transactions.glance(lambda connection: _row(connection, statement, name))
+        rows = await self._transactions.glance(statement, {"name": name})
+        row = rows[0] if rows else None
         # M-22: one that is gone takes no longer than one that never was, or the time would tell.
         if row is None or self._is_gone(row):
             return None
@@ -96,7 +97,7 @@ class SqlTenancies:
         return loaded if (loaded.revision, loaded.keys_version) == (head.revision, head.keys_version) else None
 
     def _read(self, connection: Connection, statement: Select[Any], name: str) -> tuple[TenantHead, _Loaded] | None:
-        row = _row(connection, statement, name)
+        row = connection.execute(statement, {"name": name}).first
         if row is None or self._is_gone(row) or row.revision == 0:
             return None
         head = tenant_head(row)
@@ -125,8 +126,3 @@ class SqlTenancies:
             raise Refusal("not_found", reason="the document is gone: deleted meanwhile") from None
         keys = StoredKeyRing(signing_keys, nonce_key=vault.derive("nonces"))
         return _Loaded(revision, document, head.keys_version, keys)
-
-
-def _row(connection: Connection, statement: Select[Any], name: str) -> Row | None:
-    rows = connection.execute(statement, {"name": name}).rows
-    return rows[0] if rows else None

@@ -1,16 +1,17 @@
 """Transactions: one function, run whole on a connection; returning commits, raising rolls back."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.sql.base import Executable
 
 from app.adapters.db.connection import Connection
+from app.adapters.db.prepared import Row
 from app.ports import DatabaseUnavailable
 
 T = TypeVar("T")
@@ -35,8 +36,8 @@ class Transactions(Protocol):
     Raises `DatabaseUnavailable` where trying again may help.
     """
 
-    async def glance(self, work: Callable[[Connection], T]) -> T:
-        """Run `work`, one statement that reads a row by its key, outside of a transaction: what costs least."""
+    async def glance(self, statement: Executable, binds: Mapping[str, Any]) -> list[Row]:
+        """Read a row by its key outside of a transaction: what costs least."""
         ...
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -62,7 +63,7 @@ def telling_what_passes() -> Iterator[None]:
     """Raise `DatabaseUnavailable` for what may go better in a while: no connection, a lock not had, a deadlock."""
     try:
         yield
-    except (PoolTimeout, OSError) as problem:
+    except OSError as problem:
         raise DatabaseUnavailable(type(problem).__name__) from problem
     except (DBAPIError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
         origin = problem.orig if isinstance(problem, DBAPIError) else problem

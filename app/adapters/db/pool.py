@@ -1,0 +1,59 @@
+"""Open connections to PostgreSQL: so many at most, the one given back last taken first.
+
+asyncpg's own pool starts a task for every connection it takes back, SQLAlchemy's keeps a book of each: more than what
+most transactions do (docs/benchmark.md).
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+
+class Pool:
+    """Connections to one database; `options` are asyncpg's."""
+
+    def __init__(self, url: str, *, size: int, **options: Any) -> None:
+        self._url, self._options = url, options
+        self._idle: list[asyncpg.Connection] = []
+        self._places = asyncio.Semaphore(size)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Give a connection that works; it waits for a place where all are taken.
+
+        None that broke is kept, nor one that somebody stopped waiting for: what it was doing is undone with it.
+        """
+        async with self._places:
+            connection = self._take() or await self._connect()
+            try:
+                yield connection
+            except Exception:
+                raise
+            except BaseException:
+                connection.terminate()
+                raise
+            finally:
+                if not connection.is_closed():
+                    self._idle.append(connection)
+
+    async def close(self) -> None:
+        """Close the connections that nobody has."""
+        while connection := self._take():
+            await connection.close()
+
+    def _take(self) -> asyncpg.Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():  # as it is where the server hung up meanwhile
+                return connection
+        return None
+
+    async def _connect(self) -> asyncpg.Connection:
+        connection = await asyncpg.connect(self._url, **self._options)
+        # Statements bring JSON as text (`prepared.py`).
+        await connection.set_type_codec("json", schema="pg_catalog", encoder=str, decoder=json.loads)
+        return connection
