@@ -71,14 +71,16 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read; wait for what is still missing of a request, and close the connection where its head grows too long."""
         super().data_received(data)
-        # RFC 9112 §2.2: empty lines before a request are ignored, but stop uvicorn's own wait for the next one.
-        if self._reading == "head" or (self._reading is None and self.cycle.response_complete):
+        if self._reading == "head":
             self._await_head()
             self._head_octets += len(data)
             if self._head_octets > HEAD_LIMIT:
                 self.send_400_response("Request head too long.")
         elif self._reading == "body":
             self._await_body()
+        elif self.cycle.response_complete:
+            # An empty line (RFC 9112 §2.2), or the rest of a refused body: it stopped uvicorn's wait for what is next.
+            self._await_head()
 
     def _await_head(self) -> None:
         if self._head_timer is None:

@@ -194,17 +194,45 @@ def test_a_body_drop_by_drop_ends_the_connection(server: RunningServer) -> None:
     assert 0 < drops < 300
 
 
+def kept(server: RunningServer, method: str, path: str, *headers: tuple[str, str]) -> bytes:
+    """A request whose connection stays open."""
+    whole = request(method, path, host=host(server), headers=[*headers])
+    return whole.replace(b"Connection: close\r\n", b"")
+
+
+def receive_answer(connection: socket.socket) -> bytes:
+    """Read one answer in JSON."""
+    answer = b""
+    while not answer.endswith(b"}"):
+        chunk = connection.recv(65536)
+        assert chunk, answer
+        answer += chunk
+    return answer
+
+
 @pytest.mark.rule("O-02")
 @pytest.mark.usefixtures("impatient")
-def test_an_empty_line_after_an_answer_keeps_no_connection_open(server: RunningServer) -> None:
-    whole = request("GET", "/healthz", host=host(server)).replace(b"Connection: close\r\n", b"")
+@pytest.mark.parametrize("length", [0, 100_000], ids=["an empty line", "the rest of a refused body"])
+def test_what_follows_an_answer_keeps_no_connection_open(server: RunningServer, length: int) -> None:
     with socket.create_connection(("localhost", server.settings.server.port), timeout=10) as connection:
-        connection.sendall(whole)
-        answer = b""
-        while not answer.endswith(b"}"):
-            answer += connection.recv(65536)
-        connection.sendall(b"\r\n")
+        connection.sendall(kept(server, "POST", "/pid-provider/nonce", ("Content-Length", str(length))))
+        assert receive_answer(connection).startswith(b"HTTP/1.1 413 " if length else b"HTTP/1.1 200 ")
+        connection.sendall(b"a" * length or b"\r\n")
         assert connection.recv(65536) == b""
+
+
+@pytest.mark.rule("O-02")
+def test_the_rest_of_a_refused_body_is_no_head(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So low that any piece of the body is longer.
+    monkeypatch.setattr(http_server, "HEAD_LIMIT", 1)
+    refused = kept(server, "POST", "/pid-provider/nonce", ("Content-Length", "500000"))
+    with socket.create_connection(("localhost", server.settings.server.port), timeout=10) as connection:
+        connection.sendall(refused)
+        assert receive_answer(connection).startswith(b"HTTP/1.1 413 ")
+        connection.sendall(b"a" * 500_000)
+        time.sleep(0.1)
+        connection.sendall(kept(server, "GET", "/healthz"))
+        assert receive_answer(connection).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.rule("O-02")
