@@ -4,7 +4,7 @@ A repository belongs to one open transaction and one tenant, both taken when it 
 because a transaction is one function run whole (`app.ports.Database`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from app.document.model import TenantDocument
@@ -108,8 +108,11 @@ class AuthorizationCodes(Protocol):
         """Return a code, used and expired ones included."""
         ...
 
-    def spend(self, code: AuthorizationCode, *, grant_id: str, now: int) -> bool:
-        """Use a code up: guarded by unused, unexpired, client, and DPoP key; erases its authorization."""
+    def spend(self, code: AuthorizationCode, *, grant_id: str, now: int, otherwise: Exception) -> None:
+        """Use a code up: guarded by unused, unexpired, client, and DPoP key; erases its authorization.
+
+        Raises `otherwise`, here or at the end of the transaction, where that does not hold any more.
+        """
         ...
 
 
@@ -132,10 +135,10 @@ class Grants(Protocol):
         """Revoke a grant and erase its claims; False where it was revoked before."""
         ...
 
-    def take_credential(self, grant: Grant, *, now: int) -> int | None:
+    def take_credential(self, grant: Grant, *, now: int, otherwise: Callable[[], Refusal]) -> None:
         """Count one credential, guarded by quota, expiry and revocation; with the last one the claims are erased.
 
-        Returns how many the grant has issued, this one included; None where it issues no more.
+        Raises what `otherwise` returns, here or later in the transaction, where the grant issues no more.
         """
         ...
 

@@ -93,15 +93,17 @@ def _claim(
     # OpenID4VCI §13.8 (L-01): a c_nonce works for one issuing request.
     spent = Refusal("invalid_nonce", "The key proof needs a current nonce.", reason="c_nonce spent")
     store.spent.spend("c_nonce", key.nonce, expires_at=now + lifetimes.c_nonce + CLOCK_SKEW, otherwise=spent)
-    taken = store.grants.take_credential(grant, now=now)
-    if taken is None:
+    store.grants.take_credential(
+        grant,
+        now=now,
         # Since the grant was read above, it was revoked (L-15), its last credential taken, or its time has come.
-        raise _issues_no_more(_live_grant(tenancy, store, access_token))
-    # L-10: counted behind the grant's lock, so that of two requests at once the second sees the first.
+        otherwise=lambda: _issues_no_more(_live_grant(tenancy, store, access_token)),
+    )
     configuration_id = credential.configuration_id
     quota = tenancy.document.credentials[configuration_id].credentials_per_grant
-    # Where the grant has not issued more than that of all, there are not more of one.
-    if taken > quota and store.grants.issued(grant.grant_id, configuration_id) >= quota:
+    # L-10: counted behind the grant's lock, so that of two requests at once the second sees the first. A grant that
+    # allows no more than that of all was judged by the lock itself.
+    if grant.credentials_allowed > quota and store.grants.issued(grant.grant_id, configuration_id) >= quota:
         raise Refusal("credential_request_denied", "This grant issues no more of these credentials.", reason="quota")
     issuance_id = tenancy.entropy.identifier()
     store.grants.record_issuance(

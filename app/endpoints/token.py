@@ -43,6 +43,10 @@ class Exchanged(Struct, frozen=True):
     token: AccessToken
 
 
+class Overtaken(Exception):
+    """Somebody else exchanged the code between its look-up and its claim."""
+
+
 @post(
     "/{tenant:str}/token",
     status_code=200,
@@ -73,18 +77,20 @@ async def token(
             authorization = _narrow(tenancy, code, form)
             _check_still_allowed(tenancy, store, client, code, authorization)
             grant, access_token = _make_grant(tenancy, code, authorization, proof, now)
-            if store.codes.spend(code, grant_id=grant.grant_id, now=now):
-                store.grants.create(grant)
-                store.grants.create_access_token(access_token)
-                store.audit.append(tenancy.event("code_redeemed", code.session_id, code=code.code_id))
-                return Exchanged(grant, authorization, access_token)
-            # Somebody was faster: what came of it is revoked like after any second use.
-            code = store.codes.by_digest(code_digest)
-        if code is not None and code.grant_id is not None and store.grants.revoke(code.grant_id, now=now):
+            store.codes.spend(code, grant_id=grant.grant_id, now=now, otherwise=Overtaken())
+            store.grants.create(grant)
+            store.grants.create_access_token(access_token)
+            store.audit.append(tenancy.event("code_redeemed", code.session_id, code=code.code_id))
+            return Exchanged(grant, authorization, access_token)
+        if code.grant_id is not None and store.grants.revoke(code.grant_id, now=now):
             store.audit.append(tenancy.event("code_reused", code.session_id, code=code.code_id))
         return None
 
-    exchanged = await tenancy.write(exchange)
+    try:
+        exchanged = await tenancy.write(exchange)
+    except Overtaken:
+        # The code is used now: what came of it is revoked like after any second use.
+        exchanged = await tenancy.write(exchange)
     if exchanged is None:
         raise code_refused("code used before")
     return json_answer(await _answer(tenancy, exchanged), headers=nonce_header(tenancy, "dpop_as"))

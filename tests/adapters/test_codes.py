@@ -13,17 +13,15 @@ from app.storage import TenantStore
 from tests.support import records
 from tests.support.database import OpenedDatabase
 from tests.support.insider import REFUSED_BY_DATABASE
-from tests.support.records import NOW
+from tests.support.records import NO_ROW, NOW
 
 
 def exchange(judged: AuthorizationCode, *, grant_id: str = "grant-1", now: int = NOW) -> Any:
     """Return the claim of the token endpoint: the code first, then its grant."""
 
-    def work(store: TenantStore) -> bool:
-        if not store.codes.spend(judged, grant_id=grant_id, now=now):
-            return False
+    def work(store: TenantStore) -> None:
+        store.codes.spend(judged, grant_id=grant_id, now=now, otherwise=NO_ROW)
         store.grants.create(records.grant(grant_id=grant_id))
-        return True
 
     return work
 
@@ -50,15 +48,15 @@ async def test_a_code_without_the_optional_members(database: OpenedDatabase) -> 
     )
     await database.write(tenant, lambda store: store.codes.create(stored))
     assert await database.read(tenant, lambda store: store.codes.by_digest(digest("code"))) == stored
-    assert await database.write(tenant, exchange(stored)) is True  # an absent key equals an absent key
+    assert await database.writes(tenant, exchange(stored)) is True  # an absent key equals an absent key
 
 
 async def test_a_code_is_spent_once_and_then_holds_no_claims(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
     judged = records.code()
     await database.write(tenant, lambda store: store.codes.create(judged))
-    assert await database.write(tenant, exchange(judged)) is True
-    assert await database.write(tenant, exchange(judged, grant_id="grant-2")) is False
+    assert await database.writes(tenant, exchange(judged)) is True
+    assert await database.writes(tenant, exchange(judged, grant_id="grant-2")) is False
     spent = await database.read(tenant, lambda store: store.codes.by_digest(digest("code")))
     assert spent == records.code(authorization=None, used_at=NOW, grant_id="grant-1")
 
@@ -79,7 +77,7 @@ async def test_a_code_that_is_not_as_judged_stays(
     tenant = await database.make_tenant()
     stored = records.code()
     await database.write(tenant, lambda store: store.codes.create(stored))
-    assert await database.write(tenant, exchange(judged, now=now)) is False
+    assert await database.writes(tenant, exchange(judged, now=now)) is False
     assert await database.read(tenant, lambda store: store.codes.by_digest(digest("code"))) == stored
 
 
@@ -90,7 +88,7 @@ async def test_of_concurrent_exchanges_one_wins(database: OpenedDatabase, contes
         judged = records.code(code_digest=digest(str(number)), code_id=f"code-{number}")
         await database.write(tenant, lambda store, code=judged: store.codes.create(code))  # type: ignore[misc]  # a default in a lambda
         tries = [exchange(judged, grant_id=f"grant-{number}-{one}") for one in range(contestants)]
-        won = await asyncio.gather(*(database.write(tenant, one) for one in tries))
+        won = await asyncio.gather(*(database.writes(tenant, one) for one in tries))
         assert sum(won) == 1
 
 
@@ -99,7 +97,9 @@ async def test_a_spent_code_without_its_grant_is_not_committed(database: OpenedD
     stored = records.code()
     await database.write(tenant, lambda store: store.codes.create(stored))
     with pytest.raises(REFUSED_BY_DATABASE):
-        await database.write(tenant, lambda store: store.codes.spend(stored, grant_id="nothing", now=NOW))
+        await database.write(
+            tenant, lambda store: store.codes.spend(stored, grant_id="nothing", now=NOW, otherwise=NO_ROW)
+        )
     assert await database.read(tenant, lambda store: store.codes.by_digest(digest("code"))) == stored
 
 
@@ -176,7 +176,9 @@ async def test_a_code_cannot_point_at_another_tenants_grant(database: OpenedData
     await database.write(other, lambda store: store.grants.create(records.grant()))
     await database.write(tenant, lambda store: store.codes.create(records.code()))
     with pytest.raises(REFUSED_BY_DATABASE):
-        await database.write(tenant, lambda store: store.codes.spend(records.code(), grant_id="grant-1", now=NOW))
+        await database.write(
+            tenant, lambda store: store.codes.spend(records.code(), grant_id="grant-1", now=NOW, otherwise=NO_ROW)
+        )
     row = {"tenant_id": tenant.tenant_id, "code_digest": digest("new")}
     with pytest.raises(REFUSED_BY_DATABASE):
         await database.sql(lambda connection: connection.execute(insert(authorization_codes), row))

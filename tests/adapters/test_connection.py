@@ -10,7 +10,7 @@ from sqlalchemy.util import await_only
 
 from app.adapters.db.connection import Connection
 from app.adapters.db.prepared import prepare
-from app.adapters.db.tables import access_tokens, audit_events, spent_values, users
+from app.adapters.db.tables import access_tokens, audit_events, grants, spent_values, users
 from tests.support.database import OpenedDatabase, opened
 from tests.support.insider import REFUSED_BY_DATABASE
 from tests.support.postgres import PostgresServer
@@ -96,7 +96,8 @@ async def test_a_change_that_misses_undoes_everything(database: OpenedDatabase, 
 
 async def test_what_guards_a_row_speaks_before_a_foreign_key(database: OpenedDatabase) -> None:
     def work(connection: Connection) -> None:
-        connection.execute_soon(_PROLONG, {"of_digest": bytes(32), "longer": 1}, Missed)
+        revoke = update(grants).where(grants.c.grant_id == bindparam("of_grant")).values(revoked_at=1)
+        connection.execute_soon(revoke, {"of_grant": "gone"}, Missed)
         token = {"tenant_id": "t", "token_id": "t-1", "grant_id": "gone", "issued_at": 1, "expires_at": 2}
         connection.execute_soon(insert(access_tokens), token)
 

@@ -221,11 +221,11 @@ async def test_a_code_is_exchanged_or_erased_at_the_boundary_and_keeps_nothing(d
             store.codes.create(judged)
 
         def exchange(store: Any, judged: Any = judged, grant_id: str = f"grant-{number}") -> None:
-            if store.codes.spend(judged, grant_id=grant_id, now=NOW + 59):
-                store.grants.create(records.grant(grant_id=grant_id))
+            store.codes.spend(judged, grant_id=grant_id, now=NOW + 59, otherwise=NO_ROW)
+            store.grants.create(records.grant(grant_id=grant_id))
 
         await database.write(tenant, create)
-        await asyncio.gather(database.write(tenant, exchange), erase(database, now=NOW + 60))
+        await asyncio.gather(database.writes(tenant, exchange), erase(database, now=NOW + 60))
 
     def left(connection: Connection) -> tuple[int, int, int]:
         kept = select(func.count()).where(authorization_codes.c.authorization.is_not(None))

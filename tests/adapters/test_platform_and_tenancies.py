@@ -295,7 +295,7 @@ async def test_what_has_expired_is_deleted_and_nothing_else(database: OpenedData
         store.browser_flows.create(records.flow())
         store.codes.create(records.code())
         store.codes.create(records.code(code_digest=digest("unused"), code_id="code-2"))
-        store.codes.spend(records.code(), grant_id="grant-1", now=NOW)
+        store.codes.spend(records.code(), grant_id="grant-1", now=NOW, otherwise=NO_ROW)
         store.grants.create(records.grant(expires_at=NOW + 2000))
         store.grants.create_access_token(records.access_token())
         store.grants.record_issuance(records.issuance())

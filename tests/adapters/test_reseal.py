@@ -132,7 +132,7 @@ async def test_who_changes_a_value_meanwhile_wins(database: OpenedDatabase) -> N
         moved = msgspec.structs.replace(SESSION, step_index=1, presentation_data=None, completed_steps=records.EVIDENCE)
         store.sessions.advance(SESSION, moved, now=NOW, otherwise=NO_ROW)
         assert store.browser_flows.advance(records.flow(), step_index=1, user_id="u", results={"b": 2})
-        assert store.codes.spend(records.code(), grant_id="grant-1", now=NOW)
+        store.codes.spend(records.code(), grant_id="grant-1", now=NOW, otherwise=NO_ROW)
         assert store.grants.revoke("grant-1", now=NOW)
         store.users.replace_all([])
 

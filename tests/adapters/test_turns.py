@@ -22,7 +22,7 @@ from app.storage import PlatformStore
 from tests.support import records
 from tests.support.database import OpenedDatabase, opened
 from tests.support.postgres import PostgresServer
-from tests.support.records import NOW
+from tests.support.records import NO_ROW, NOW
 
 LATER = NOW + 900 + MARGIN
 _WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
@@ -35,7 +35,7 @@ def fill(store: Any) -> None:
         store.browser_flows.create(records.flow(flow_id=f"f-{number}", session_id=session_id, cookie_digest=one))
         store.grants.create(records.grant(grant_id=grant_id))
         store.codes.create(records.code(code_digest=one, code_id=f"code-{number}"))
-        store.codes.spend(records.code(code_digest=one), grant_id=grant_id, now=NOW)
+        store.codes.spend(records.code(code_digest=one), grant_id=grant_id, now=NOW, otherwise=NO_ROW)
 
 
 def delete_tenant(store: PlatformStore, tenant_id: str) -> None:

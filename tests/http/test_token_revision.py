@@ -68,10 +68,10 @@ def test_a_grant_that_is_revoked_while_it_is_used_says_so(
 ) -> None:
     take = SqlGrants.take_credential
 
-    def too_late(self: SqlGrants, grant: Grant, *, now: int) -> int | None:
+    def too_late(self: SqlGrants, grant: Grant, *, now: int, otherwise: Any) -> None:
         # As by another transaction that commits between the look-up and this statement (READ COMMITTED).
         self.revoke(grant.grant_id, now=now)
-        return take(self, grant, now=now)
+        take(self, grant, now=now, otherwise=otherwise)
 
     with own_server.wallet() as wallet:
         token = wallet.access_token()

@@ -59,14 +59,14 @@ class SqlAuthorizationCodes(TenantRepository):
             diagnostics=row.diagnostics,
         )
 
-    def spend(self, code: AuthorizationCode, *, grant_id: str, now: int) -> bool:
+    def spend(self, code: AuthorizationCode, *, grant_id: str, now: int, otherwise: Exception) -> None:
         """Use a code up: guarded by unused, unexpired, client, and DPoP key; erases its authorization."""
-        spent = self._change(
+        self._change_soon(
             _SPEND,
+            lambda: otherwise,
             of_digest=code.code_digest,
             now=now,
             judged_client_id=code.client_id,
             judged_dpop_jkt=code.dpop_jkt,
             new_grant_id=grant_id,
         )
-        return spent == 1

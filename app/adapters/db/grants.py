@@ -1,5 +1,6 @@
 """Grants, and the access tokens and issuances that hang on them."""
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -8,6 +9,7 @@ from sqlalchemy import bindparam, case, func, insert, null, select, update
 from app.adapters.db.prepared import Row
 from app.adapters.db.repository import TENANT, TenantRepository
 from app.adapters.db.tables import access_tokens, grants, issuances
+from app.protocol.refusal import Refusal
 from app.records import AccessToken, Authorization, Grant, Issuance
 
 _INSERT: Final = insert(grants).inline()
@@ -39,7 +41,6 @@ _TAKE: Final = (
             ),
         }
     )
-    .returning(grants.c.credentials_issued)
 )
 _INSERT_ISSUANCE: Final = insert(issuances).inline()
 _ISSUED: Final = select(func.count().label("issued")).where(
@@ -78,10 +79,9 @@ class SqlGrants(TenantRepository):
         """Revoke a grant and erase its claims; False where it was revoked before."""
         return self._change(_REVOKE, of_grant=grant_id, now=now) == 1
 
-    def take_credential(self, grant: Grant, *, now: int) -> int | None:
+    def take_credential(self, grant: Grant, *, now: int, otherwise: Callable[[], Refusal]) -> None:
         """Count one credential, guarded by quota, expiry and revocation; with the last one the claims are erased."""
-        row = self._first(_TAKE, of_grant=grant.grant_id, now=now)
-        return None if row is None else int(row.credentials_issued)
+        self._change_soon(_TAKE, otherwise, of_grant=grant.grant_id, now=now)
 
     def record_issuance(self, issuance: Issuance) -> None:
         """Note that a credential was issued."""

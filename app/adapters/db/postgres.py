@@ -93,8 +93,8 @@ class PostgresConnection:
 def _must_be_done(one: _Waiting, *, before: _Waiting) -> bool:
     """Whether two changes cannot share a statement, whose parts do not see each other's rows."""
     touches_its_rows = not before.prepared.only_adds and one.prepared.table == before.prepared.table
-    # Where rows are gone it is this one that says so, not a foreign key of the other.
-    is_its_guard = one.missed is not None and before.prepared.points
+    # Where a row is gone it is this one that says so, not a foreign key of the other.
+    is_its_guard = one.missed is not None and one.prepared.table in before.prepared.points_at
     return touches_its_rows or is_its_guard
 
 
