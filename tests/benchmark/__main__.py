@@ -9,6 +9,7 @@ processes. Beside it stands what the cryptography of one journey costs alone, me
 import argparse
 import json
 import os
+import platform
 import statistics
 import sys
 import time
@@ -28,6 +29,7 @@ VERIFICATIONS: Final = 9
 SIGNATURES: Final = 2
 """Access token and credential."""
 _WARM_UP: Final = 30
+_ROUNDS: Final = 10
 _FEW: Final = 200
 _PAIRS: Final = 9
 
@@ -42,6 +44,9 @@ class Measured(Struct, frozen=True, kw_only=True):
     journeys: int
     journeys_per_second: float
     cpu_per_journey: float
+    """Median of the rounds."""
+    cpu_of_rounds: list[float]
+    interpreter: str
     cryptography_per_journey: float
     resident_mib: float
     p50: dict[str, float]
@@ -112,19 +117,25 @@ def _measure(database: str, concurrency: int, journeys: int, workers: int, store
             return None
         stand.keep_to(own)
         stand.walk(wallets, -(-_WARM_UP // concurrency), count=concurrency)
-        walked = stand.walk(wallets, -(-journeys // concurrency), count=concurrency)
+        rounds = [
+            stand.walk(wallets, -(-journeys // concurrency // _ROUNDS), count=concurrency) for _ in range(_ROUNDS)
+        ]
+        walked, cpu = sum(each.journeys for each in rounds), [each.cpu / each.journeys * 1000 for each in rounds]
+        waited = {name: [time for each in rounds for time in each.waited[name]] for name in ENDPOINTS}
         return Measured(
             database=database,
             workers=workers,
             concurrency=concurrency,
             stored_sessions=stored,
-            journeys=walked.journeys,
-            journeys_per_second=walked.journeys / walked.took,
-            cpu_per_journey=walked.cpu / walked.journeys * 1000,
+            journeys=walked,
+            journeys_per_second=walked / sum(each.took for each in rounds),
+            cpu_per_journey=statistics.median(cpu),
+            cpu_of_rounds=cpu,
+            interpreter=f"{platform.python_implementation()} {platform.python_version()}",
             cryptography_per_journey=_cryptography() * 1000,
             resident_mib=stand.resident,
-            p50={name: statistics.median(walked.waited[name]) * 1000 for name in ENDPOINTS},
-            p95={name: statistics.quantiles(walked.waited[name], n=20)[-1] * 1000 for name in ENDPOINTS},
+            p50={name: statistics.median(waited[name]) * 1000 for name in ENDPOINTS},
+            p95={name: statistics.quantiles(waited[name], n=20)[-1] * 1000 for name in ENDPOINTS},
         )
 
 
@@ -220,10 +231,12 @@ def _costs(measured: Measured) -> list[str]:
     return [
         f"{measured.database}, {measured.workers} process(es), {measured.concurrency} wallets,"
         f" {measured.journeys} journeys, {measured.stored_sessions} sessions stored before",
-        f"  service CPU per journey   {measured.cpu_per_journey:8.2f} ms",
+        f"  service CPU per journey   {measured.cpu_per_journey:8.2f} ms   (median of rounds, from"
+        f" {min(measured.cpu_of_rounds):.2f} to {max(measured.cpu_of_rounds):.2f})",
         f"  of it cryptography alone  {measured.cryptography_per_journey:8.2f} ms",
         f"  journeys per second       {measured.journeys_per_second:8.1f}   (wallets share the machine)",
         f"  resident                  {measured.resident_mib:8.0f} MiB",
+        f"  interpreter               {measured.interpreter}",
         "  a wallet waits, ms             p50      p95",
         *(f"    {name:<24}{measured.p50[name]:>8.1f} {measured.p95[name]:>8.1f}" for name in ENDPOINTS),
     ]
