@@ -7,10 +7,13 @@ most transactions do (docs/benchmark.md).
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
 
 import asyncpg
+
+_LEAVE: Final = 2.0
+"""Seconds a server gets to say goodbye."""
 
 
 class Pool:
@@ -20,12 +23,13 @@ class Pool:
         self._url, self._options = url, options
         self._idle: list[asyncpg.Connection] = []
         self._places = asyncio.Semaphore(size)
+        self._is_open = True
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """Give a connection that works; it waits for a place where all are taken.
 
-        None that broke is kept, nor one that somebody stopped waiting for: what it was doing is undone with it.
+        None that broke is kept, nor one that was left in the middle: what it was doing is undone with it.
         """
         async with self._places:
             connection = self._take() or await self._connect()
@@ -34,16 +38,18 @@ class Pool:
             except Exception:
                 raise
             except BaseException:
+                # Nobody waits any more: out of patience, or the service stops.
                 connection.terminate()
                 raise
             finally:
-                if not connection.is_closed():
-                    self._idle.append(connection)
+                self._give_back(connection)
 
     async def close(self) -> None:
-        """Close the connections that nobody has."""
+        """Close the connections that nobody has; the others are closed when they are given back."""
+        self._is_open = False
         while connection := self._take():
-            await connection.close()
+            with suppress(OSError, asyncpg.PostgresError):
+                await connection.close(timeout=_LEAVE)
 
     def _take(self) -> asyncpg.Connection | None:
         while self._idle:
@@ -52,8 +58,20 @@ class Pool:
                 return connection
         return None
 
+    def _give_back(self, connection: asyncpg.Connection) -> None:
+        if connection.is_closed():
+            return
+        if not self._is_open or connection.is_in_transaction():
+            connection.terminate()
+        else:
+            self._idle.append(connection)
+
     async def _connect(self) -> asyncpg.Connection:
         connection = await asyncpg.connect(self._url, **self._options)
-        # Statements bring JSON as text (`prepared.py`).
-        await connection.set_type_codec("json", schema="pg_catalog", encoder=str, decoder=json.loads)
+        try:
+            # Statements bring JSON as text (`prepared.py`).
+            await connection.set_type_codec("json", schema="pg_catalog", encoder=str, decoder=json.loads)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection

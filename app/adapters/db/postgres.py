@@ -18,6 +18,7 @@ from app.adapters.db.connection import NOTHING, Connection, Executed, Missed
 from app.adapters.db.pool import Pool
 from app.adapters.db.prepared import Prepared, Row, prepare
 from app.adapters.db.transactions import LOCK_TIMEOUT, PATIENCE, telling_what_passes
+from app.ports import DatabaseUnavailable
 
 T = TypeVar("T")
 
@@ -146,7 +147,13 @@ class PostgresTransactions:
     async def _taken(self, patience: float) -> AsyncIterator[asyncpg.Connection]:
         with telling_what_passes():
             async with asyncio.timeout(patience), self._pool.connection() as raw:
-                yield raw
+                try:
+                    yield raw
+                except asyncpg.InterfaceError as problem:
+                    # What breaks between two statements has no SQLSTATE.
+                    if raw.is_closed():
+                        raise DatabaseUnavailable("connection closed") from problem
+                    raise
 
     async def _run(self, work: Callable[[Connection], T], begin: str, patience: float) -> T:
         """Run `work` in one greenlet of SQLAlchemy's, which waits for the network on behalf of synchronous code."""
@@ -164,7 +171,9 @@ class PostgresTransactions:
                 if not raw.is_closed():
                     await raw.execute("ROLLBACK")
                 raise
-            await raw.execute("COMMIT")
+            # A transaction in which a statement failed answers ROLLBACK, and that is no error.
+            if await raw.execute("COMMIT") != "COMMIT":
+                raise RuntimeError("a failed statement was passed over")
             return result
 
 

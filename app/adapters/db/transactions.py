@@ -65,12 +65,11 @@ def telling_what_passes() -> Iterator[None]:
         yield
     except OSError as problem:
         raise DatabaseUnavailable(type(problem).__name__) from problem
-    except (DBAPIError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
+    except (DBAPIError, sqlite3.Error, asyncpg.PostgresError) as problem:
         origin = problem.orig if isinstance(problem, DBAPIError) else problem
         state = str(getattr(origin, "sqlstate", None) or "")
         code = getattr(origin, "sqlite_errorcode", 0) & 0xFF  # without the extension
-        # What breaks between two statements has no SQLSTATE.
-        broke = isinstance(origin, asyncpg.InterfaceError) or getattr(problem, "connection_invalidated", False)
+        broke = isinstance(problem, DBAPIError) and problem.connection_invalidated
         if state.startswith(_PASSING_STATES) or code in _PASSING_CODES or broke:
             raise DatabaseUnavailable(f"{state or code}") from problem
         raise
