@@ -177,6 +177,17 @@ def five_that_wait(connection: Connection) -> None:
         spend_soon(connection, number)
 
 
+def a_guard_and_what_it_guards(connection: Connection) -> None:
+    connection.execute_soon(_AUDIT, event(1))
+    spend_soon(connection, 1)
+    connection.execute_soon(_AUDIT, event(2))
+
+
+def two_guards(connection: Connection) -> None:
+    spend_soon(connection, 1)
+    spend_soon(connection, 2)
+
+
 def one_that_waits_and_a_change(connection: Connection) -> None:
     spend_soon(connection, 1)
     connection.execute(_AUDIT, event(1))
@@ -196,10 +207,13 @@ def more_than_go_together(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("work", "times"),
     [
-        (five_that_wait, 1),
-        (one_that_waits_and_a_change, 1),
-        (one_that_waits_and_a_look_up, 2),
-        (more_than_go_together, 2),
+        (a_guard_and_what_it_guards, 1),
+        # BEGIN and COMMIT besides
+        (two_guards, 3),
+        (five_that_wait, 3),
+        (one_that_waits_and_a_change, 3),
+        (one_that_waits_and_a_look_up, 4),
+        (more_than_go_together, 4),
     ],
 )
 async def test_postgresql_is_asked_once_for_what_can_wait(

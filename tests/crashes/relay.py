@@ -57,16 +57,14 @@ class Relay:
 
     async def _connected(self, service: asyncio.StreamReader, to_service: asyncio.StreamWriter) -> None:
         database, to_database = await asyncio.open_connection(self._to.hostname, self._to.port)
-        writing = breaking = False
+        questions, breaking = _Questions(), False
 
         async def pass_questions() -> None:
-            nonlocal writing, breaking
+            nonlocal breaking
             while octets := await self._hear(service):
-                if b"BEGIN" in octets:
-                    writing = b"READ ONLY" not in octets
-                if writing and b"COMMIT\0" in octets:
+                for _ in range(questions.committing(octets)):
                     self._commits += 1
-                    breaking = self._commits == self._last_commit
+                    breaking |= self._commits == self._last_commit
                 to_database.write(octets)
 
         async def pass_answers() -> None:
@@ -89,6 +87,46 @@ class Relay:
             await asyncio.sleep(self.delay)
         await self._open.wait()
         return octets
+
+
+class _Questions:
+    """What one connection asks, read as PostgreSQL's protocol (version 3.0, chapter "Message Formats")."""
+
+    def __init__(self) -> None:
+        self._unread = b""
+        self._has_started = False
+        self._statements: dict[bytes, bytes] = {}
+        self._in_transaction: bytes | None = None
+
+    def committing(self, octets: bytes) -> int:
+        """Return how many transactions that write end with these octets, a single statement being one of its own."""
+        self._unread += octets
+        ends = 0
+        while len(self._unread) >= 5:
+            # Messages have no type before and with the one that names the protocol: others ask for TLS.
+            kind, head = (self._unread[:1], 1) if self._has_started else (b"", 0)
+            end = head + int.from_bytes(self._unread[head : head + 4])
+            if len(self._unread) < end:
+                break
+            body, self._unread = self._unread[head + 4 : end], self._unread[end:]
+            self._has_started |= body.startswith(b"\0\3\0\0")
+            ends += self._ends(kind, body)
+        return ends
+
+    def _ends(self, kind: bytes, body: bytes) -> bool:
+        if kind == b"P":
+            name, sql, _ = body.split(b"\0", 2)
+            self._statements[name] = sql
+        if kind == b"B":
+            _, name, _ = body.split(b"\0", 2)
+            return self._in_transaction is None and self._statements[name].startswith((b"WITH", b"INSERT", b"UPDATE"))
+        if kind == b"Q" and body.startswith(b"BEGIN"):
+            self._in_transaction = body
+        if kind == b"Q" and body.startswith((b"COMMIT", b"ROLLBACK")):
+            writes = body.startswith(b"COMMIT") and b"READ ONLY" not in (self._in_transaction or b"")
+            self._in_transaction = None
+            return writes
+        return False
 
 
 @contextmanager

@@ -27,7 +27,6 @@ async def held_transaction(url: str) -> AsyncIterator[Run]:
             connection.settle()
             return result
 
-        await raw.execute("BEGIN")
         yield lambda work: greenlet_spawn(piece, work)
-        await raw.execute("COMMIT")
+        await greenlet_spawn(connection.commit)
     await engine.dispose()

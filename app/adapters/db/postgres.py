@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import asyncpg
 from msgspec import Struct
@@ -26,6 +26,7 @@ _DIALECT: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]
 _MOST_AT_ONCE: Final = 16
 """Changes that go together; a statement has at most 32 767 parameters."""
 _PARAMETER: Final = re.compile(r"\$(\d+)")
+_VALUES: Final = re.compile(r" VALUES \((.*)\)(?=$| ON CONFLICT )")
 
 
 class _Waiting(Struct, frozen=True):
@@ -34,26 +35,31 @@ class _Waiting(Struct, frozen=True):
     prepared: Prepared
     values: list[Any]
     missed: Missed | None
+    """What a guard raises that meets no row; the others are no guards."""
 
 
 class PostgresConnection:
     """asyncpg: a statement is a way to the server and back, so changes wait for each other and go as one statement.
 
+    The transaction begins with the first statement; one that is a single statement needs neither BEGIN nor COMMIT.
     Lives in a greenlet of SQLAlchemy's.
     """
 
     kind: Final = "postgresql"
 
-    def __init__(self, raw: asyncpg.Connection) -> None:
-        self._raw = raw
+    def __init__(self, raw: asyncpg.Connection, *, read_only: bool = False) -> None:
+        self._raw, self._read_only = raw, read_only
+        self._has_begun = False
         self._waiting: list[_Waiting] = []
 
     def execute(self, statement: Executable, binds: Mapping[str, Any] = NOTHING) -> Executed:
         """Execute a statement with these parameters, behind what waits or together with it."""
         prepared = prepare(_DIALECT, statement, tuple(binds))
         if prepared.row is None:
+            self._begin()
             self._let_wait(_Waiting(prepared, prepared.values(binds), None))
             return Executed([], self._send(asks_for_last=True))
+        self._begin()
         self.settle()
         return Executed(prepared.rows(await_only(self._raw.fetch(prepared.sql, *prepared.values(binds)))), 0)
 
@@ -65,53 +71,99 @@ class PostgresConnection:
     def settle(self) -> None:
         """Execute what waits."""
         if self._waiting:
-            self._send(asks_for_last=False)
+            self._begin()
+            self._send()
+
+    def commit(self) -> None:
+        """Execute what waits, and commit. Raises RuntimeError where a failed statement was passed over."""
+        if self._is_one_statement():
+            self._waiting.sort(key=lambda one: one.missed is None)  # the guard first: it speaks for all of them
+            self._send()
+            return
+        self.settle()
+        # A transaction in which a statement failed answers ROLLBACK, and that is no error.
+        if self._has_begun and await_only(self._raw.execute("COMMIT")) != "COMMIT":
+            raise RuntimeError("a failed statement was passed over")
+
+    def roll_back(self) -> None:
+        """Undo everything."""
+        if self._has_begun and not self._raw.is_closed():
+            await_only(self._raw.execute("ROLLBACK"))
+
+    def _begin(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            access = "READ ONLY" if self._read_only else "READ WRITE"
+            await_only(self._raw.execute(f"BEGIN {access}"))
+
+    def _is_one_statement(self) -> bool:
+        """Whether what waits is the whole transaction, and nothing of it happens where its one guard misses."""
+        guards = [one for one in self._waiting if one.missed is not None]
+        others = [one for one in self._waiting if one.missed is None]
+        begins = bool(self._waiting) and not self._has_begun and not self._read_only
+        return begins and len(guards) <= 1 and (not guards or all(one.prepared.is_insert for one in others))
 
     def _let_wait(self, one: _Waiting) -> None:
-        if len(self._waiting) == _MOST_AT_ONCE or any(_must_be_done(other, before=one) for other in self._waiting):
+        # The parts of a statement do not see each other's rows.
+        touches_their_rows = not one.prepared.only_adds and any(
+            one.prepared.table == other.prepared.table for other in self._waiting
+        )
+        if touches_their_rows or len(self._waiting) == _MOST_AT_ONCE:
             self.settle()
         self._waiting.append(one)
 
-    def _send(self, *, asks_for_last: bool) -> int:
+    def _send(self, *, asks_for_last: bool = False) -> int:
         """Execute what waits; return how many rows the last one met, if that is asked for."""
         waiting, self._waiting = self._waiting, []
-        asked = [one.missed is not None for one in waiting]
-        asked[-1] |= asks_for_last
         if len(waiting) == 1:
             # The command tag ends with the number of rows: INSERT 0 1, UPDATE 1, DELETE 1.
             tag: str = await_only(self._raw.execute(waiting[0].prepared.sql, *waiting[0].values))
             counts = [int(tag.rpartition(" ")[2])]
         else:
-            sql = _together(tuple((one.prepared.sql, is_asked) for one, is_asked in zip(waiting, asked, strict=True)))
+            guards = [number for number, one in enumerate(waiting) if one.missed is not None]
+            parts = tuple(
+                _Part(
+                    one.prepared.sql,
+                    is_asked=number in guards or (asks_for_last and one is waiting[-1]),
+                    if_met=tuple(guard for guard in guards if guard < number) if one.prepared.is_insert else (),
+                )
+                for number, one in enumerate(waiting)
+            )
             values = [value for one in waiting for value in one.values]
-            counts = list(await_only(self._raw.fetchrow(sql, *values)))
+            counts = list(await_only(self._raw.fetchrow(_together(parts), *values)))
         for one, count in zip(waiting, counts, strict=True):
             if count == 0 and one.missed is not None:
                 raise one.missed()
         return counts[-1]
 
 
-def _must_be_done(one: _Waiting, *, before: _Waiting) -> bool:
-    """Whether two changes cannot share a statement, whose parts do not see each other's rows."""
-    touches_its_rows = not before.prepared.only_adds and one.prepared.table == before.prepared.table
-    # Where a row is gone it is this one that says so, not a foreign key of the other.
-    is_its_guard = one.missed is not None and one.prepared.table in before.prepared.points_at
-    return touches_its_rows or is_its_guard
+class _Part(NamedTuple):
+    """A change as a part of a statement."""
+
+    sql: str
+    is_asked: bool
+    """Whether its rows are counted."""
+    if_met: tuple[int, ...]
+    """The guards without which it does not happen: a foreign key would speak before they do."""
 
 
 @lru_cache(256)
-def _together(changes: tuple[tuple[str, bool], ...]) -> str:
+def _together(parts: tuple[_Part, ...]) -> str:
     """Make one statement of several, which returns how many rows each met, 1 for those of which nobody asks.
 
-    WITH _0 AS (INSERT … RETURNING 1), _1 AS (INSERT …) SELECT (SELECT count(*) FROM _0), 1
+    WITH _0 AS (UPDATE … RETURNING 1), _1 AS (INSERT … SELECT … WHERE EXISTS (SELECT FROM _0))
+    SELECT (SELECT count(*) FROM _0), 1
     """
-    before, parts, counts = 0, [], []
-    for number, (sql, is_asked) in enumerate(changes):
-        returning = " RETURNING 1" if is_asked else ""
-        parts.append(f"_{number} AS ({re.sub(_PARAMETER, partial(_moved, by=before), sql)}{returning})")
-        counts.append(f"(SELECT count(*) FROM _{number})" if is_asked else "1")  # noqa: S608  names made here
-        before += max((int(number) for number in re.findall(_PARAMETER, sql)), default=0)
-    return f"WITH {', '.join(parts)} SELECT {', '.join(counts)}"
+    before, written, counts = 0, [], []
+    for number, part in enumerate(parts):
+        sql = re.sub(_PARAMETER, partial(_moved, by=before), part.sql)
+        before += max((int(number) for number in re.findall(_PARAMETER, part.sql)), default=0)
+        if part.if_met:
+            met = " AND ".join(f"EXISTS (SELECT FROM _{guard})" for guard in part.if_met)
+            sql = re.sub(_VALUES, rf" SELECT \1 WHERE {met}", sql)
+        written.append(f"_{number} AS ({sql}{' RETURNING 1' if part.is_asked else ''})")
+        counts.append(f"(SELECT count(*) FROM _{number})" if part.is_asked else "1")  # noqa: S608  names made here
+    return f"WITH {', '.join(written)} SELECT {', '.join(counts)}"
 
 
 def _moved(parameter: re.Match[str], *, by: int) -> str:
@@ -122,7 +174,11 @@ class PostgresTransactions:
     """`Transactions` on PostgreSQL, any number of processes."""
 
     def __init__(self, url: str, *, pool_size: int) -> None:
-        settings = {"application_name": "vestibule", "lock_timeout": str(LOCK_TIMEOUT)}
+        settings = {
+            "application_name": "vestibule",
+            "lock_timeout": str(LOCK_TIMEOUT),
+            "default_transaction_isolation": "read committed",
+        }
         self._pool = Pool(url, size=pool_size, server_settings=settings)
 
     async def glance(self, statement: Executable, binds: Mapping[str, Any]) -> list[Row]:
@@ -133,11 +189,11 @@ class PostgresTransactions:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a read-only transaction."""
-        return await self._run(work, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", PATIENCE)
+        return await self._run(work, PATIENCE, read_only=True)
 
     async def write(self, work: Callable[[Connection], T], *, patience: float = PATIENCE) -> T:
         """Run `work` in a write transaction, which may take longer where nobody waits for it."""
-        return await self._run(work, "BEGIN ISOLATION LEVEL READ COMMITTED", patience)
+        return await self._run(work, patience)
 
     async def close(self) -> None:
         """Close every connection of the pool."""
@@ -155,26 +211,20 @@ class PostgresTransactions:
                         raise DatabaseUnavailable("connection closed") from problem
                     raise
 
-    async def _run(self, work: Callable[[Connection], T], begin: str, patience: float) -> T:
+    async def _run(self, work: Callable[[Connection], T], patience: float, *, read_only: bool = False) -> T:
         """Run `work` in one greenlet of SQLAlchemy's, which waits for the network on behalf of synchronous code."""
 
         def whole(connection: PostgresConnection) -> T:
-            result = work(connection)
-            connection.settle()
+            try:
+                result = work(connection)
+                connection.commit()
+            except Exception:
+                connection.roll_back()
+                raise
             return result
 
         async with self._taken(patience) as raw:
-            await raw.execute(begin)
-            try:
-                result = await greenlet_spawn(whole, PostgresConnection(raw))
-            except Exception:
-                if not raw.is_closed():
-                    await raw.execute("ROLLBACK")
-                raise
-            # A transaction in which a statement failed answers ROLLBACK, and that is no error.
-            if await raw.execute("COMMIT") != "COMMIT":
-                raise RuntimeError("a failed statement was passed over")
-            return result
+            return await greenlet_spawn(whole, PostgresConnection(raw, read_only=read_only))
 
 
 def postgres_url(url: str) -> URL:

@@ -40,8 +40,7 @@ class Prepared(Struct, frozen=True):
     """That it changes; empty where it changes none."""
     only_adds: bool
     """Whether it makes rows and touches none that is there."""
-    points_at: frozenset[str]
-    """The tables that its table has foreign keys to."""
+    is_insert: bool
     decode: list[tuple[int, Convert]]
     """What a column goes through, by its place."""
 
@@ -85,9 +84,7 @@ def prepare(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Prepare
         ],
         row=namedtuple("Row", [column.name for column in columns]) if columns else None,
         table=str(statement.table.name) if statement.is_dml else "",
-        points_at=frozenset(
-            key.column.table.name for key in (statement.table.foreign_keys if statement.is_dml else ())
-        ),
+        is_insert=statement.is_dml and statement.is_insert,
         only_adds=statement.is_dml and statement.is_insert and "DO UPDATE" not in sql,
         decode=[
             (index, decode)
