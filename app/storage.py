@@ -52,7 +52,7 @@ class Sessions(Protocol):
 
         Writes `status`, `auth_session_digest`, `request_uri_digest`, `request_uri_expires_at`, `presentation_data`,
         `step_index`, `completed_steps`; guarded by the judged `status`, `step_index` and `auth_session_digest` and by
-        expiry. Raises `otherwise`, here or at the end of the transaction, where somebody else moved it or it expired.
+        expiry. Raises `otherwise`, here or later in the transaction, where somebody else moved it or it expired.
         """
         ...
 
@@ -111,7 +111,7 @@ class AuthorizationCodes(Protocol):
     def spend(self, code: AuthorizationCode, *, grant_id: str, now: int, otherwise: Exception) -> None:
         """Use a code up: guarded by unused, unexpired, client, and DPoP key; erases its authorization.
 
-        Raises `otherwise`, here or at the end of the transaction, where that does not hold any more.
+        Raises `otherwise`, here or later in the transaction, where that does not hold any more.
         """
         ...
 
@@ -161,7 +161,7 @@ class SpentValues(Protocol):
     def spend(self, kind: SpentKind, value: str, *, expires_at: int, otherwise: Refusal) -> None:
         """Spend a value by a unique insert of its digest.
 
-        Raises `otherwise`, here or at the end of the transaction, where it was spent before.
+        Raises `otherwise`, here or later in the transaction, where it was spent before.
         """
         ...
 

@@ -1,5 +1,6 @@
 """Statements on either database: what waits for others is done in order, in the transaction, or not at all."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,9 +12,11 @@ from sqlalchemy.util import await_only
 from app.adapters.db.connection import Connection
 from app.adapters.db.prepared import prepare
 from app.adapters.db.tables import access_tokens, audit_events, grants, spent_values, users
+from app.protocol.refusal import Refusal
 from tests.support.database import OpenedDatabase, opened
 from tests.support.insider import REFUSED_BY_DATABASE
 from tests.support.postgres import PostgresServer
+from tests.support.records import NO_ROW
 
 _ADD = insert(spent_values)
 _ADD_UNLESS_THERE = {
@@ -115,6 +118,35 @@ async def test_of_two_that_miss_the_first_is_told(database: OpenedDatabase) -> N
     await database.transactions.write(work)
     with pytest.raises(Missed):
         await database.transactions.write(work)
+
+
+async def test_a_refusal_comes_behind_the_guards_that_wait(database: OpenedDatabase) -> None:
+    def work(connection: Connection) -> None:
+        spend_soon(connection, 1)
+        raise NO_ROW
+
+    with pytest.raises(Refusal):
+        await database.transactions.write(work)
+    assert await database.transactions.read(found) == []
+    await database.transactions.write(lambda connection: spend_soon(connection, 1))
+    with pytest.raises(Missed):
+        await database.transactions.write(work)
+
+
+async def test_a_miss_that_was_passed_over_is_not_committed(database: OpenedDatabase) -> None:
+    await database.transactions.write(lambda connection: spend_soon(connection, 1))
+
+    def work(connection: Connection) -> None:
+        with contextlib.suppress(Missed):
+            spend_soon(connection, 1)
+            found(connection)
+        if connection.kind == "sqlite":
+            raise Missed
+        connection.execute(_ADD, row(2))
+
+    with pytest.raises(Missed):
+        await database.transactions.write(work)
+    assert await database.transactions.read(found) == [(1, 1)]
 
 
 async def test_what_goes_with_others_counts_its_own_rows(database: OpenedDatabase) -> None:

@@ -9,6 +9,7 @@ import pytest_asyncio
 from sqlalchemy import insert, select
 
 from app.adapters.db.connection import Connection
+from app.adapters.db.engine import open_engine
 from app.adapters.db.pool import Pool
 from app.adapters.db.tables import spent_values
 from tests.support.database import opened
@@ -31,7 +32,7 @@ async def url(postgres_server: PostgresServer) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def pool(url: str) -> AsyncIterator[Pool]:
     """A pool of one place."""
-    made = Pool(url, size=1)
+    made = Pool(size=1, dsn=url)
     yield made
     await made.close()
 
@@ -89,7 +90,7 @@ async def test_who_gives_up_waiting_costs_no_place(pool: Pool) -> None:
 
 
 async def test_connecting_in_vain_costs_no_place(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = Pool(url, size=1)
+    pool = Pool(size=1, dsn=url)
 
     async def refused(*_: object, **__: object) -> None:
         raise ConnectionRefusedError
@@ -103,12 +104,27 @@ async def test_connecting_in_vain_costs_no_place(url: str, monkeypatch: pytest.M
 
 
 async def test_what_is_given_back_to_a_closed_pool_is_closed(url: str) -> None:
-    pool = Pool(url, size=2)
+    pool = Pool(size=2, dsn=url)
     await backend(pool)
     async with pool.connection() as connection:
         await pool.close()
         assert await connection.fetchval("SELECT 1") == 1
     assert connection.is_closed()
+    with pytest.raises(OSError, match="closed"):
+        await backend(pool)
+
+
+@pytest.mark.parametrize(
+    ("password", "query"),
+    [("Qx7/secret+1=", ""), ("a?b", ""), ("a#b", ""), ("a[b", ""), ("x", "?ssl=disable"), ("x", "?command_timeout=5"),
+     ("x", "?prepared_statement_cache_size=0"), ("x", "?sslmode=disable")],
+)  # fmt: skip
+async def test_urls_are_read_as_everywhere_else(url: str, password: str, query: str) -> None:
+    """The test's server asks for no password."""
+    address = url.partition("@")[2]
+    transactions = await open_engine(f"postgresql://postgres:{password}@{address}{query}")
+    assert await transactions.glance(select(spent_values), {}) == []
+    await transactions.close()
 
 
 async def test_a_failed_statement_that_is_passed_over_is_not_committed(url: str) -> None:

@@ -105,6 +105,11 @@ def test_a_form_over_the_limit_is_refused(server: RunningServer, path: str, limi
     assert post(server, path, headers=[FORM], body=b"a=" + b"b" * (limit - 2)).status == 400
 
 
+def test_a_length_of_many_zeros_is_a_length(server: RunningServer) -> None:
+    answer = post(server, "/token", headers=[FORM, ("Content-Length", "0" * 5000 + "3")], body=b"a=b")
+    assert (answer.status, answer.json()["error"]) == (400, "invalid_request")
+
+
 @pytest.mark.rule("O-02")
 def test_a_credential_request_over_the_limit_is_refused(wallet: RawWallet) -> None:
     token = wallet.access_token()

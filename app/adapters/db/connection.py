@@ -15,7 +15,7 @@ from sqlalchemy.sql.base import Executable
 from app.adapters.db.prepared import Row
 
 TAKEN: Final = (sqlite3.IntegrityError, asyncpg.UniqueViolationError)
-"""Raised where a unique key is taken."""
+"""Raised where a unique key is taken; by SQLite also where another constraint refuses."""
 
 Missed = Callable[[], Exception]
 

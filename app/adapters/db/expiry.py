@@ -125,7 +125,7 @@ def end_timed_out_sessions(connection: Connection, entropy: Entropy, *, now: int
             "subject": row.session_id,
             "detail": {},
         }
-        connection.execute(_RECORD, event)
+        connection.execute_soon(_RECORD, event)
     return len(ended)
 
 

@@ -17,21 +17,23 @@ _LEAVE: Final = 2.0
 
 
 class Pool:
-    """Connections to one database; `options` are asyncpg's."""
+    """Connections to one database, made with the arguments of `asyncpg.connect`."""
 
-    def __init__(self, url: str, *, size: int, **options: Any) -> None:
-        self._url, self._options = url, options
+    def __init__(self, *, size: int, **arguments: Any) -> None:
+        self._arguments = arguments
         self._idle: list[asyncpg.Connection] = []
         self._places = asyncio.Semaphore(size)
         self._is_open = True
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Give a connection that works; it waits for a place where all are taken.
+        """Give a connection that works; it waits for a place where all are taken. Raises OSError once it is closed.
 
         None that broke is kept, nor one that was left in the middle: what it was doing is undone with it.
         """
         async with self._places:
+            if not self._is_open:
+                raise ConnectionError("the pool is closed")
             connection = self._take() or await self._connect()
             try:
                 yield connection
@@ -67,7 +69,7 @@ class Pool:
             self._idle.append(connection)
 
     async def _connect(self) -> asyncpg.Connection:
-        connection = await asyncpg.connect(self._url, **self._options)
+        connection = await asyncpg.connect(**self._arguments)
         try:
             # Statements bring JSON as text (`prepared.py`).
             await connection.set_type_codec("json", schema="pg_catalog", encoder=str, decoder=json.loads)

@@ -19,10 +19,13 @@ from app.adapters.db.pool import Pool
 from app.adapters.db.prepared import Prepared, Row, prepare
 from app.adapters.db.transactions import LOCK_TIMEOUT, PATIENCE, telling_what_passes
 from app.ports import DatabaseUnavailable
+from app.protocol.refusal import Refusal
 
 T = TypeVar("T")
 
 _DIALECT: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped there
+_OF_SQLALCHEMY: Final = {"prepared_statement_cache_size", "prepared_statement_name_func"}
+"""What a URL may say to SQLAlchemy alone."""
 _MOST_AT_ONCE: Final = 16
 """Changes that go together; a statement has at most 32 767 parameters."""
 _PARAMETER: Final = re.compile(r"\$(\d+)")
@@ -51,6 +54,7 @@ class PostgresConnection:
         self._raw, self._read_only = raw, read_only
         self._has_begun = False
         self._waiting: list[_Waiting] = []
+        self._miss: Exception | None = None
 
     def execute(self, statement: Executable, binds: Mapping[str, Any] = NOTHING) -> Executed:
         """Execute a statement with these parameters, behind what waits or together with it."""
@@ -75,7 +79,9 @@ class PostgresConnection:
             self._send()
 
     def commit(self) -> None:
-        """Execute what waits, and commit. Raises RuntimeError where a failed statement was passed over."""
+        """Execute what waits, and commit. A miss or a failed statement that was passed over is raised."""
+        if self._miss is not None:
+            raise self._miss
         if self._is_one_statement():
             self._waiting.sort(key=lambda one: one.missed is None)  # the guard first: it speaks for all of them
             self._send()
@@ -84,6 +90,11 @@ class PostgresConnection:
         # A transaction in which a statement failed answers ROLLBACK, and that is no error.
         if self._has_begun and await_only(self._raw.execute("COMMIT")) != "COMMIT":
             raise RuntimeError("a failed statement was passed over")
+
+    def hear_guards(self) -> None:
+        """Let guards that wait speak before a refusal that came later, as if they had not waited."""
+        if any(one.missed is not None for one in self._waiting):
+            self.settle()
 
     def roll_back(self) -> None:
         """Undo everything."""
@@ -133,7 +144,8 @@ class PostgresConnection:
             counts = list(await_only(self._raw.fetchrow(_together(parts), *values)))
         for one, count in zip(waiting, counts, strict=True):
             if count == 0 and one.missed is not None:
-                raise one.missed()
+                self._miss = one.missed()
+                raise self._miss
         return counts[-1]
 
 
@@ -179,7 +191,10 @@ class PostgresTransactions:
             "lock_timeout": str(LOCK_TIMEOUT),
             "default_transaction_isolation": "read committed",
         }
-        self._pool = Pool(url, size=pool_size, server_settings=settings)
+        # Read as everywhere else, by SQLAlchemy: asyncpg takes a password with a slash for a port.
+        _, arguments = _DIALECT.create_connect_args(postgres_url(url))
+        of_asyncpg = {name: value for name, value in arguments.items() if name not in _OF_SQLALCHEMY}
+        self._pool = Pool(size=pool_size, **of_asyncpg, server_settings=settings)
 
     async def glance(self, statement: Executable, binds: Mapping[str, Any]) -> list[Row]:
         """Execute without the statements that begin and end a transaction."""
@@ -218,6 +233,10 @@ class PostgresTransactions:
             try:
                 result = work(connection)
                 connection.commit()
+            except Refusal:
+                connection.hear_guards()
+                connection.roll_back()
+                raise
             except Exception:
                 connection.roll_back()
                 raise
