@@ -133,6 +133,22 @@ async def test_a_refusal_comes_behind_the_guards_that_wait(database: OpenedDatab
         await database.transactions.write(work)
 
 
+@pytest.mark.postgres
+async def test_an_insert_that_cannot_depend_on_a_guard_is_refused(postgres_server: PostgresServer) -> None:
+    copied = insert(spent_values).from_select(spent_values.columns.keys(), select(spent_values))
+
+    def work(connection: Connection) -> None:
+        spend_soon(connection, 1)
+        connection.execute_soon(copied, {})
+
+    url = await postgres_server.take_migrated()
+    async with opened(url) as database:
+        with pytest.raises(ValueError, match="guard"):
+            await database.transactions.write(work)
+        assert await database.transactions.read(found) == []
+    await postgres_server.give_back(url)
+
+
 async def test_a_miss_that_was_passed_over_is_not_committed(database: OpenedDatabase) -> None:
     await database.transactions.write(lambda connection: spend_soon(connection, 1))
 

@@ -93,8 +93,8 @@ class PostgresConnection:
 
     def hear_guards(self) -> None:
         """Let guards that wait speak before a refusal that came later, as if they had not waited."""
-        if any(one.missed is not None for one in self._waiting):
-            self.settle()
+        self._waiting = [one for one in self._waiting if one.missed is not None]
+        self.settle()
 
     def roll_back(self) -> None:
         """Undo everything."""
@@ -172,7 +172,9 @@ def _together(parts: tuple[_Part, ...]) -> str:
         before += max((int(number) for number in re.findall(_PARAMETER, part.sql)), default=0)
         if part.if_met:
             met = " AND ".join(f"EXISTS (SELECT FROM _{guard})" for guard in part.if_met)
-            sql = re.sub(_VALUES, rf" SELECT \1 WHERE {met}", sql)
+            sql, found = re.subn(_VALUES, rf" SELECT \1 WHERE {met}", sql)
+            if not found:
+                raise ValueError("an INSERT without VALUES cannot stand behind a guard")
         written.append(f"_{number} AS ({sql}{' RETURNING 1' if part.is_asked else ''})")
         counts.append(f"(SELECT count(*) FROM _{number})" if part.is_asked else "1")  # noqa: S608  names made here
     return f"WITH {', '.join(written)} SELECT {', '.join(counts)}"
