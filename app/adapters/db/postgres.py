@@ -59,11 +59,10 @@ class PostgresConnection:
     def execute(self, statement: Executable, binds: Mapping[str, Any] = NOTHING) -> Executed:
         """Execute a statement with these parameters, behind what waits or together with it."""
         prepared = prepare(_DIALECT, statement, tuple(binds))
+        self._begin()
         if prepared.row is None:
-            self._begin()
             self._let_wait(_Waiting(prepared, prepared.values(binds), None))
             return Executed([], self._send(asks_for_last=True))
-        self._begin()
         self.settle()
         return Executed(prepared.rows(await_only(self._raw.fetch(prepared.sql, *prepared.values(binds)))), 0)
 

@@ -29,8 +29,7 @@ class TenantRepository:
         self._tenant_id = vault.tenant_id
 
     def _first(self, statement: Executable, **binds: Any) -> Row | None:
-        rows = self._all(statement, **binds)
-        return rows[0] if rows else None
+        return self._connection.execute(statement, {"of_tenant": self._tenant_id, **binds}).first
 
     def _all(self, statement: Executable, **binds: Any) -> list[Row]:
         return self._connection.execute(statement, {"of_tenant": self._tenant_id, **binds}).rows

@@ -155,6 +155,6 @@ def sqlite_engine(creator: Callable[[], sqlite3.Connection], *, begin: str) -> E
     def do_begin(dbapi_connection: PoolProxiedConnection) -> None:
         dbapi_connection.cursor().execute(begin)
 
-    # By the dialect and not by an event: where there is one listener, every statement asks for all of them.
+    # SQLAlchemy's own does nothing: it leaves BEGIN to the driver, which is told to begin nothing.
     engine.dialect.do_begin = do_begin  # type: ignore[method-assign]  # the dialect is this engine's own
     return engine
