@@ -110,7 +110,8 @@ def _tell_rotation(tenant: str, done: Rotation) -> None:
     click.echo("nothing is left under an older data key")
 
 
-@keys.command
+# A key's identifier is base64url and may begin with a hyphen, which would make it an option.
+@keys.command(context_settings={"ignore_unknown_options": True})
 @click.argument("tenant")
 @click.argument("key_id")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -164,6 +164,15 @@ def test_signing_keys_are_rotated_and_retired(folder: Path) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
 
 
+@pytest.mark.parametrize("key_id", ["-3cVFxX_LSbc", "--cVFxX_LSbc", "-y", "-"])
+def test_a_key_may_begin_with_a_hyphen(folder: Path, key_id: str) -> None:
+    (folder / "acme.yaml").write_text(SMALL)
+    assert run(folder, "tenant", "apply", str(folder)).exit_code == 0
+    result = run(folder, "keys", "retire", "acme", key_id, "--yes")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"acme has no signing key '{key_id}'" in result.stderr
+
+
 def test_data_keys_are_wrapped_by_a_new_master_key(folder: Path) -> None:
     (folder / "acme.yaml").write_text(SMALL)
     assert run(folder, "tenant", "apply", str(folder)).exit_code == 0
