@@ -5,16 +5,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.util import await_only
 
 from app.adapters.db.connection import Connection
 from app.adapters.db.prepared import prepare
 from app.adapters.db.tables import access_tokens, audit_events, grants, spent_values, users
+from app.adapters.db.transactions import await_turn
 from app.protocol.refusal import Refusal
 from tests.support.database import OpenedDatabase, opened
-from tests.support.insider import REFUSED_BY_DATABASE
+from tests.support.insider import REFUSED_BY_DATABASE, as_insider
 from tests.support.postgres import PostgresServer
 from tests.support.records import NO_ROW
 
@@ -97,15 +98,30 @@ async def test_a_change_that_misses_undoes_everything(database: OpenedDatabase, 
     assert await database.transactions.read(lambda connection: connection.execute(events).rows[0].events) == 0
 
 
+_REVOKE = update(grants).where(grants.c.grant_id == bindparam("of_grant")).values(revoked_at=1)
+_TOKEN_OF_NO_GRANT = {"tenant_id": "t", "token_id": "t-1", "grant_id": "gone", "issued_at": 1, "expires_at": 2}
+
+
 async def test_what_guards_a_row_speaks_before_a_foreign_key(database: OpenedDatabase) -> None:
     def work(connection: Connection) -> None:
-        revoke = update(grants).where(grants.c.grant_id == bindparam("of_grant")).values(revoked_at=1)
-        connection.execute_soon(revoke, {"of_grant": "gone"}, Missed)
-        token = {"tenant_id": "t", "token_id": "t-1", "grant_id": "gone", "issued_at": 1, "expires_at": 2}
-        connection.execute_soon(insert(access_tokens), token)
+        connection.execute_soon(_REVOKE, {"of_grant": "gone"}, Missed)
+        connection.execute_soon(insert(access_tokens), _TOKEN_OF_NO_GRANT)
 
     with pytest.raises(Missed):
         await database.transactions.write(work)
+
+
+@pytest.mark.postgres
+async def test_a_guard_speaks_before_what_it_waits_with(postgres_server: PostgresServer) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute_soon(insert(access_tokens), _TOKEN_OF_NO_GRANT)
+        connection.execute_soon(_REVOKE, {"of_grant": "gone"}, Missed)
+
+    url = await postgres_server.take_migrated()
+    async with opened(url) as database:
+        with pytest.raises(Missed):
+            await database.transactions.write(work)
+    await postgres_server.give_back(url)
 
 
 async def test_of_two_that_miss_the_first_is_told(database: OpenedDatabase) -> None:
@@ -118,6 +134,20 @@ async def test_of_two_that_miss_the_first_is_told(database: OpenedDatabase) -> N
     await database.transactions.write(work)
     with pytest.raises(Missed):
         await database.transactions.write(work)
+
+
+@pytest.mark.parametrize("spent", range(3))
+async def test_of_several_guards_one_that_misses_undoes_the_others(database: OpenedDatabase, spent: int) -> None:
+    await database.transactions.write(lambda connection: spend_soon(connection, spent))
+
+    def work(connection: Connection) -> None:
+        connection.execute(_ALL)
+        for number in range(3):
+            spend_soon(connection, number)
+
+    with pytest.raises(Missed):
+        await database.transactions.write(work)
+    assert await database.transactions.read(found) == [(spent, spent)]
 
 
 async def test_a_refusal_comes_behind_the_guards_that_wait(database: OpenedDatabase) -> None:
@@ -246,6 +276,21 @@ def one_that_waits_and_a_look_up(connection: Connection) -> None:
     connection.execute(_ALL)
 
 
+def a_look_up_and_two_guards(connection: Connection) -> None:
+    connection.execute(_ALL)
+    two_guards(connection)
+
+
+def look_ups(connection: Connection) -> None:
+    for _ in range(2):
+        connection.execute(_ALL)
+
+
+def a_lock_and_a_look_up(connection: Connection) -> None:
+    await_turn(connection)
+    connection.execute(_ALL)
+
+
 def more_than_go_together(connection: Connection) -> None:
     for number in range(17):
         connection.execute_soon(_AUDIT, event(number))
@@ -255,10 +300,13 @@ def more_than_go_together(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("work", "times"),
     [
+        (look_ups, 2),
         (a_guard_and_what_it_guards, 1),
+        (two_guards, 1),
+        (five_that_wait, 1),
+        (a_look_up_and_two_guards, 2),
         # BEGIN and COMMIT besides
-        (two_guards, 3),
-        (five_that_wait, 3),
+        (a_lock_and_a_look_up, 4),
         (one_that_waits_and_a_change, 3),
         (one_that_waits_and_a_look_up, 4),
         (more_than_go_together, 4),
@@ -282,4 +330,30 @@ async def test_postgresql_is_asked_once_for_what_can_wait(
     async with opened(url) as database:
         await database.transactions.write(work)
     assert asked == times
+    await postgres_server.give_back(url)
+
+
+@pytest.mark.postgres
+async def test_a_guard_that_missed_may_be_met_by_the_second_try(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody spent the value when all was to go as one statement, and it is free again in the transaction."""
+    url = await postgres_server.take_migrated()
+    asked = 0
+
+    async with opened(url) as database, opened(url) as other:
+        await other.transactions.write(lambda connection: spend_soon(connection, 2))
+        free = delete(spent_values).where(spent_values.c.digest == bytes([2]) * 32)
+
+        def freeing(awaitable: Awaitable[Any]) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked == 2:
+                await_only(as_insider(url, lambda connection: connection.execute(free)))
+            return await_only(awaitable)
+
+        monkeypatch.setattr("app.adapters.db.postgres.await_only", freeing)
+        await database.transactions.write(two_guards)
+        monkeypatch.undo()
+        assert await other.transactions.read(found) == [(1, 1), (2, 2)]
     await postgres_server.give_back(url)

@@ -36,7 +36,7 @@ class Relay:
             self._loop.call_soon_threadsafe(self._open.set)
 
     def break_after_commit(self, number: int) -> None:
-        """Pass on this COMMIT of a transaction that writes, counted from now, and then break: nobody hears of it."""
+        """Pass on this COMMIT, counted from now, and then break: nobody hears of it."""
         self._commits, self._last_commit = 0, number
 
     @property
@@ -96,7 +96,7 @@ class _Questions:
         self._unread = b""
         self._has_started = False
         self._statements: dict[bytes, bytes] = {}
-        self._in_transaction: bytes | None = None
+        self._in_transaction = False
 
     def committing(self, octets: bytes) -> int:
         """Return how many transactions that write end with these octets, a single statement being one of its own."""
@@ -119,13 +119,12 @@ class _Questions:
             self._statements[name] = sql
         if kind == b"B":
             _, name, _ = body.split(b"\0", 2)
-            return self._in_transaction is None and self._statements[name].startswith((b"WITH", b"INSERT", b"UPDATE"))
+            return not self._in_transaction and self._statements[name].startswith((b"WITH", b"INSERT", b"UPDATE"))
         if kind == b"Q" and body.startswith(b"BEGIN"):
-            self._in_transaction = body
+            self._in_transaction = True
         if kind == b"Q" and body.startswith((b"COMMIT", b"ROLLBACK")):
-            writes = body.startswith(b"COMMIT") and b"READ ONLY" not in (self._in_transaction or b"")
-            self._in_transaction = None
-            return writes
+            self._in_transaction = False
+            return body.startswith(b"COMMIT")
         return False
 
 

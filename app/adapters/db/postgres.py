@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, TypeVar
@@ -44,8 +44,8 @@ class _Waiting(Struct, frozen=True):
 class PostgresConnection:
     """asyncpg: a statement is a way to the server and back, so changes wait for each other and go as one statement.
 
-    The transaction begins with the first statement; one that is a single statement needs neither BEGIN nor COMMIT.
-    Lives in a greenlet of SQLAlchemy's.
+    A look-up needs no BEGIN, as each sees what was committed before it (read committed), nor does a transaction whose
+    changes go as one statement. Lives in a greenlet of SQLAlchemy's.
     """
 
     kind: Final = "postgresql"
@@ -58,8 +58,9 @@ class PostgresConnection:
 
     def execute(self, statement: Executable, binds: Mapping[str, Any] = NOTHING) -> Executed:
         """Execute a statement with these parameters, behind what waits or together with it."""
-        prepared = prepare(_DIALECT, statement, tuple(binds))
-        self._begin()
+        prepared = self._prepare(statement, binds)
+        if not prepared.only_looks:
+            self._begin()
         if prepared.row is None:
             self._let_wait(_Waiting(prepared, prepared.values(binds), None))
             return Executed([], self._send(asks_for_last=True))
@@ -68,7 +69,7 @@ class PostgresConnection:
 
     def execute_soon(self, statement: Executable, binds: Mapping[str, Any], missed: Missed | None = None) -> None:
         """Let a change wait for others."""
-        prepared = prepare(_DIALECT, statement, tuple(binds))
+        prepared = self._prepare(statement, binds)
         self._let_wait(_Waiting(prepared, prepared.values(binds), missed))
 
     def settle(self) -> None:
@@ -81,9 +82,7 @@ class PostgresConnection:
         """Execute what waits, and commit. A miss or a failed statement that was passed over is raised."""
         if self._miss is not None:
             raise self._miss
-        if self._is_one_statement():
-            self._waiting.sort(key=lambda one: one.missed is None)  # the guard first: it speaks for all of them
-            self._send()
+        if self._waiting and not self._has_begun and self._commits_alone():
             return
         self.settle()
         # A transaction in which a statement failed answers ROLLBACK, and that is no error.
@@ -100,18 +99,28 @@ class PostgresConnection:
         if self._has_begun and not self._raw.is_closed():
             await_only(self._raw.execute("ROLLBACK"))
 
+    def _prepare(self, statement: Executable, binds: Mapping[str, Any]) -> Prepared:
+        prepared = prepare(_DIALECT, statement, tuple(binds))
+        if self._read_only and not prepared.only_looks:
+            raise RuntimeError("a change in a transaction that only reads")
+        return prepared
+
     def _begin(self) -> None:
         if not self._has_begun:
             self._has_begun = True
-            access = "READ ONLY" if self._read_only else "READ WRITE"
-            await_only(self._raw.execute(f"BEGIN {access}"))
+            await_only(self._raw.execute("BEGIN"))
 
-    def _is_one_statement(self) -> bool:
-        """Whether what waits is the whole transaction, and nothing of it happens where its one guard misses."""
-        guards = [one for one in self._waiting if one.missed is not None]
-        others = [one for one in self._waiting if one.missed is None]
-        begins = bool(self._waiting) and not self._has_begun and not self._read_only
-        return begins and len(guards) <= 1 and (not guards or all(one.prepared.is_insert for one in others))
+    def _commits_alone(self) -> bool:
+        """Execute what waits as a transaction of its own; False, and nothing happened, if one of several missed."""
+        if len(self._waiting) == 1:
+            self._send()
+            return True
+        sql, values = _joined(self._waiting, all_or_nothing=True)
+        try:
+            await_only(self._raw.execute(sql, *values))
+        except asyncpg.DivisionByZeroError:
+            return False
+        return True
 
     def _let_wait(self, one: _Waiting) -> None:
         # The parts of a statement do not see each other's rows.
@@ -121,6 +130,7 @@ class PostgresConnection:
         if touches_their_rows or len(self._waiting) == _MOST_AT_ONCE:
             self.settle()
         self._waiting.append(one)
+        self._waiting.sort(key=lambda one: one.missed is None)  # guards first: INSERTs stand behind them
 
     def _send(self, *, asks_for_last: bool = False) -> int:
         """Execute what waits; return how many rows the last one met, if that is asked for."""
@@ -130,22 +140,29 @@ class PostgresConnection:
             tag: str = await_only(self._raw.execute(waiting[0].prepared.sql, *waiting[0].values))
             counts = [int(tag.rpartition(" ")[2])]
         else:
-            guards = [number for number, one in enumerate(waiting) if one.missed is not None]
-            parts = tuple(
-                _Part(
-                    one.prepared.sql,
-                    is_asked=number in guards or (asks_for_last and one is waiting[-1]),
-                    if_met=tuple(guard for guard in guards if guard < number) if one.prepared.is_insert else (),
-                )
-                for number, one in enumerate(waiting)
-            )
-            values = [value for one in waiting for value in one.values]
-            counts = list(await_only(self._raw.fetchrow(_together(parts), *values)))
+            sql, values = _joined(waiting, asks_for_last=asks_for_last)
+            counts = list(await_only(self._raw.fetchrow(sql, *values)))
         for one, count in zip(waiting, counts, strict=True):
             if count == 0 and one.missed is not None:
                 self._miss = one.missed()
                 raise self._miss
         return counts[-1]
+
+
+def _joined(
+    waiting: Sequence[_Waiting], *, asks_for_last: bool = False, all_or_nothing: bool = False
+) -> tuple[str, list[Any]]:
+    """Return several changes as one statement, and its parameters."""
+    guards = [number for number, one in enumerate(waiting) if one.missed is not None]
+    parts = tuple(
+        _Part(
+            one.prepared.sql,
+            is_asked=number in guards or (asks_for_last and one is waiting[-1]),
+            if_met=tuple(guard for guard in guards if guard < number) if one.prepared.is_insert else (),
+        )
+        for number, one in enumerate(waiting)
+    )
+    return _together(parts, all_or_nothing), [value for one in waiting for value in one.values]
 
 
 class _Part(NamedTuple):
@@ -159,11 +176,13 @@ class _Part(NamedTuple):
 
 
 @lru_cache(256)
-def _together(parts: tuple[_Part, ...]) -> str:
+def _together(parts: tuple[_Part, ...], all_or_nothing: bool) -> str:
     """Make one statement of several, which returns how many rows each met, 1 for those of which nobody asks.
 
     WITH _0 AS (UPDATE … RETURNING 1), _1 AS (INSERT … SELECT … WHERE EXISTS (SELECT FROM _0))
     SELECT (SELECT count(*) FROM _0), 1
+
+    All or nothing: where a part that is asked met no row, a division by zero undoes the statement.
     """
     before, written, counts = 0, [], []
     for number, part in enumerate(parts):
@@ -175,7 +194,8 @@ def _together(parts: tuple[_Part, ...]) -> str:
             if not found:
                 raise ValueError("an INSERT without VALUES cannot stand behind a guard")
         written.append(f"_{number} AS ({sql}{' RETURNING 1' if part.is_asked else ''})")
-        counts.append(f"(SELECT count(*) FROM _{number})" if part.is_asked else "1")  # noqa: S608  names made here
+        count = f"(SELECT count(*) FROM _{number})" if part.is_asked else "1"  # noqa: S608  names made here
+        counts.append(f"1 / {count}" if all_or_nothing else count)
     return f"WITH {', '.join(written)} SELECT {', '.join(counts)}"
 
 

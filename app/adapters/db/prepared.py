@@ -13,6 +13,9 @@ from sqlalchemy.types import NULLTYPE, TypeEngine
 _KEPT: Final = 512
 """Statements kept: more than the service has."""
 
+LOCKS: Final = "locks"
+"""The execution option of a SELECT that locks something until the transaction ends."""
+
 Convert = Callable[[Any], Any]
 
 
@@ -41,6 +44,8 @@ class Prepared(Struct, frozen=True):
     only_adds: bool
     """Whether it makes rows and touches none that is there."""
     is_insert: bool
+    only_looks: bool
+    """Whether it changes nothing and locks nothing: it needs no transaction."""
     decode: list[tuple[int, Convert]]
     """What a column goes through, by its place."""
 
@@ -85,6 +90,7 @@ def prepare(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Prepare
         row=namedtuple("Row", [column.name for column in columns]) if columns else None,
         table=str(statement.table.name) if statement.is_dml else "",
         is_insert=statement.is_dml and statement.is_insert,
+        only_looks=statement.is_select and not statement.get_execution_options().get(LOCKS),
         only_adds=statement.is_dml and statement.is_insert and "DO UPDATE" not in sql,
         decode=[
             (index, decode)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import Executable
 
 from app.adapters.db.connection import Connection
-from app.adapters.db.prepared import Row
+from app.adapters.db.prepared import LOCKS, Row
 from app.ports import DatabaseUnavailable
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ A server that answers nothing, and a network that has gone, are told by nothing 
 
 _TURN: Final = 0x76657374_7475726E
 """Key of the advisory lock of `await_turn`."""
-_TAKE_TURN: Final = select(func.pg_advisory_xact_lock(_TURN).label("taken"))
+_TAKE_TURN: Final = select(func.pg_advisory_xact_lock(_TURN).label("taken")).execution_options(**{LOCKS: True})
 
 
 class Transactions(Protocol):
