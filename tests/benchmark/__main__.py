@@ -169,7 +169,8 @@ def _scaling(database: str, concurrency: int, journeys: int, workers: int, share
     with (
         running_stand(database) as one,
         running_stand(database, workers=workers) as several,
-        Wallets(concurrency, cores=cores) as wallets,
+        # A connection stays with its worker, and four of them may all be with one.
+        Wallets(concurrency, cores=cores, reconnecting=True) as wallets,
     ):
         if one is None or several is None:
             return None
@@ -177,12 +178,12 @@ def _scaling(database: str, concurrency: int, journeys: int, workers: int, share
         with limited([process.pid for stand in stands for process in stand.workers], share):
 
             def rate(stand: Stand) -> float:
-                walked = stand.walk(wallets, -(-journeys // concurrency // 3), count=concurrency)
+                walked = stand.walk(wallets, -(-journeys // concurrency // _PAIRS), count=concurrency)
                 return walked.journeys / walked.took
 
             for stand in stands:
                 stand.walk(wallets, -(-_WARM_UP // concurrency), count=concurrency)
-            rounds = [(rate(one), rate(several)) for _ in range(3)]
+            rounds = [(rate(one), rate(several)) for _ in range(_PAIRS)]
     ratio = statistics.median(of_several / of_one for of_one, of_several in rounds)
     return Scaling(database=database, workers=workers, share=share, rounds=rounds, ratio=ratio)
 

@@ -20,10 +20,10 @@ ENDPOINTS: Final = ("interactive", "presentation", "token", "nonce", "credential
 
 
 class Wallets:
-    """So many wallets, ready to walk; each signs live, and speaks over one connection that stays open."""
+    """So many wallets, ready to walk; each signs live, over one connection or a new one for each journey."""
 
-    def __init__(self, count: int, *, cores: Sequence[int]) -> None:
-        self._count = count
+    def __init__(self, count: int, *, cores: Sequence[int], reconnecting: bool = False) -> None:
+        self._count, self._reconnecting = count, reconnecting
         # Not forked: this process has threads.
         self._pool: Pool = multiprocessing.get_context("spawn").Pool(count, initializer=_settle, initargs=(cores,))
 
@@ -35,7 +35,7 @@ class Wallets:
 
     def walk(self, issuer: str, journeys: int) -> dict[str, list[float]]:
         """Walk so many journeys each, all at once; return how long they waited, by endpoint."""
-        waited = self._pool.starmap(_walk, [(issuer, journeys)] * self._count, chunksize=1)
+        waited = self._pool.starmap(_walk, [(issuer, journeys, self._reconnecting)] * self._count, chunksize=1)
         return {name: [time for one in waited for time in one[name]] for name in ENDPOINTS}
 
 
@@ -43,7 +43,13 @@ class OneConnection(httpx2.BaseTransport):
     """Requests over one open connection, without a client library: wallets shall leave the machine to the service."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._connection = raw_http.connect(url)
+
+    def renew(self) -> None:
+        """Go on over a new connection."""
+        self._connection.close()
+        self._connection = raw_http.connect(self._url)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request and read its answer."""
@@ -59,7 +65,7 @@ def _settle(cores: Sequence[int]) -> None:
     psutil.Process(os.getpid()).cpu_affinity(list(cores))
 
 
-def _walk(issuer: str, journeys: int) -> dict[str, list[float]]:
+def _walk(issuer: str, journeys: int, reconnecting: bool) -> dict[str, list[float]]:
     waited: dict[str, list[float]] = {name: [] for name in ENDPOINTS}
 
     def timed(name: str, send: Callable[[], httpx2.Response]) -> httpx2.Response:
@@ -70,10 +76,13 @@ def _walk(issuer: str, journeys: int) -> dict[str, list[float]]:
             raise RuntimeError(f"{name}: answered {answer.status_code}")
         return answer
 
-    with InteractiveWallet(issuer, RunningClock(), transport=OneConnection(issuer)) as wallet:
+    connection = OneConnection(issuer)
+    with InteractiveWallet(issuer, RunningClock(), transport=connection) as wallet:
         wallet.begin()  # so that a nonce is there and nothing below is sent twice
         card = PID_ISSUER.issue(holder=wallet.holder.private).text
         for _ in range(journeys):
+            if reconnecting:
+                connection.renew()
             asked = timed("interactive", wallet.begin)
             code = timed("presentation", partial(wallet.show, asked, card)).json()["code"]
             token = timed("token", partial(wallet.exchange, code)).json()["access_token"]
