@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def measured(*arguments: str) -> dict[str, Any]:
+    """Measure two wallets; in a round of few journeys the operating system, which counts ticks, may count none."""
     run = subprocess.run(
         [sys.executable, "-m", "tests.benchmark", "--database", "sqlite", "--concurrency", "2", "--json", *arguments],
         capture_output=True,
@@ -25,8 +26,8 @@ def measured(*arguments: str) -> dict[str, Any]:
 
 
 def test_it_tells_what_a_journey_costs() -> None:
-    found = measured("--journeys", "20")
-    assert found["journeys"] == 20
+    found = measured("--journeys", "200")
+    assert found["journeys"] == 200
     # The cryptography of a journey is part of it; nine verifications are no less than a tenth of a millisecond.
     assert 0.1 < found["cryptography_per_journey"] < found["cpu_per_journey"]
     assert found["p50"].keys() == found["p95"].keys() == set(ENDPOINTS)
@@ -34,6 +35,6 @@ def test_it_tells_what_a_journey_costs() -> None:
 
 
 def test_it_compares_few_and_many_stored_sessions() -> None:
-    found = measured("--flatness", "--stored", "400", "--journeys", "18")
+    found = measured("--flatness", "--stored", "400", "--journeys", "180")
     assert (found["few"], found["many"], len(found["pairs"])) == (200, 400, 9)
     assert found["ratio"] > 0
