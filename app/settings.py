@@ -181,6 +181,8 @@ def unsafe(settings: Settings) -> list[str]:
         found.append("server.trusted_proxies: forwarded headers are believed from every address")
     if settings.limits.mode == "off":
         found.append("limits.mode: nobody is kept from sending any number of requests")
+    elif settings.server.workers > 1 and settings.redis.url is None:
+        found.append(f"redis.url: each of {settings.server.workers} processes counts requests for itself alone")
     encrypted = settings.server.tls_certificate is not None or settings.server.trusted_proxies
     if not encrypted and not _is_loopback_address(settings.server.host):
         found.append("server.host: plain HTTP is served beyond this machine")

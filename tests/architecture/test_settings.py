@@ -217,6 +217,7 @@ def _secrets(value: Any) -> tuple[Secret, ...]:
         ({"VESTIBULE_SERVER__HOST": "0.0.0.0"}, "server.host"),  # noqa: S104  # the unsafe setting itself
         ({"VESTIBULE_SERVER__TRUSTED_PROXIES": "*"}, "server.trusted_proxies"),
         ({"VESTIBULE_LIMITS__MODE": "off"}, "limits.mode"),
+        ({"VESTIBULE_SERVER__WORKERS": "3", "VESTIBULE_DATABASE__URL": "postgresql://localhost/v"}, "redis.url"),
         ({"VESTIBULE_METRICS__PORT": "9464", "VESTIBULE_METRICS__HOST": "0.0.0.0"}, "metrics.host"),  # noqa: S104  # so
         (
             {
