@@ -1,20 +1,25 @@
 """Statements on either database: what waits for others is done in order, in the transaction, or not at all."""
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import asyncpg
 import pytest
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, column, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.util import await_only
 
 from app.adapters.db.connection import Connection
-from app.adapters.db.prepared import prepare
+from app.adapters.db.prepared import LOCKS, prepare
 from app.adapters.db.tables import access_tokens, audit_events, grants, spent_values, users
-from app.adapters.db.transactions import await_turn
+from app.adapters.db.transactions import LOCK_TIMEOUT, await_turn
+from app.ports import DatabaseUnavailable
 from app.protocol.refusal import Refusal
 from tests.support.database import OpenedDatabase, opened
+from tests.support.held import held_transaction
 from tests.support.insider import REFUSED_BY_DATABASE, as_insider
 from tests.support.postgres import PostgresServer
 from tests.support.records import NO_ROW
@@ -30,7 +35,11 @@ _PROLONG = (
     .where(spent_values.c.digest == bindparam("of_digest"))
     .values(expires_at=spent_values.c.expires_at + bindparam("longer"))
 )
+_FORGET = delete(spent_values).where(spent_values.c.digest == bindparam("of_digest"))
 _AUDIT = insert(audit_events)
+_WAITING_FOR_A_LOCK = text(
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+).columns(column("pid"))
 
 
 class Missed(Exception):
@@ -48,6 +57,10 @@ def event(number: int) -> dict[str, Any]:
 
 def spend_soon(connection: Connection, number: int) -> None:
     connection.execute_soon(_ADD_UNLESS_THERE[connection.kind], row(number), Missed)
+
+
+def forget_the_first(connection: Connection) -> None:
+    connection.execute(_FORGET, {"of_digest": bytes([1]) * 32})
 
 
 def found(connection: Connection) -> list[tuple[int, int]]:
@@ -250,6 +263,70 @@ def test_a_list_of_values_cannot_be_prepared() -> None:
         prepare(sqlite.dialect(), select(users).where(users.c.user_id.in_(["a", "b"])), ())
 
 
+@pytest.mark.parametrize(
+    ("statement", "only_looks"),
+    [
+        (_ALL, True),
+        (_ALL.with_for_update(), False),
+        (_ALL.with_for_update(read=True), False),
+        (_ALL.execution_options(**{LOCKS: True}), False),
+        (_ADD, False),
+        (_ADD.returning(spent_values.c.kind), False),
+        (_PROLONG, False),
+        (_PROLONG.returning(spent_values.c.kind), False),
+        (select(delete(spent_values).returning(spent_values.c.kind).cte()), False),
+        (text("UPDATE spent_values SET expires_at = 1 RETURNING kind").columns(spent_values.c.kind), False),
+    ],
+)
+def test_what_only_looks_is_told_from_what_changes_or_locks(statement: Any, only_looks: bool) -> None:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped there
+    names = tuple(row(1)) if statement.is_insert else ()
+    assert prepare(dialect, statement, names).only_looks is only_looks
+
+
+@pytest.mark.postgres
+async def test_the_first_miss_is_told_where_it_was_passed_over(postgres_server: PostgresServer) -> None:
+    def spend_or(connection: Connection, number: int, code: str) -> None:
+        connection.execute_soon(_ADD_UNLESS_THERE[connection.kind], row(number), lambda: Refusal(code, "Used."))
+
+    def work(connection: Connection) -> None:
+        spend_or(connection, 1, "first")
+        with contextlib.suppress(Refusal):
+            connection.execute(_ALL)
+        spend_or(connection, 2, "second")
+
+    url = await postgres_server.take_migrated()
+    async with opened(url) as database:
+        await database.transactions.write(two_guards)
+        with pytest.raises(Refusal) as told:
+            await database.transactions.write(work)
+    assert told.value.code == "first"
+    await postgres_server.give_back(url)
+
+
+def a_guard(connection: Connection) -> None:
+    spend_soon(connection, 1)
+
+
+def a_guard_and_a_refusal(connection: Connection) -> None:
+    spend_soon(connection, 1)
+    raise NO_ROW
+
+
+@contextmanager
+def ways_to_the_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Awaitable[Any]]]:
+    """Collect what is awaited of PostgreSQL."""
+    ways: list[Awaitable[Any]] = []
+
+    def collecting(awaitable: Awaitable[Any]) -> Any:
+        ways.append(awaitable)
+        return await_only(awaitable)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.adapters.db.postgres.await_only", collecting)
+        yield ways
+
+
 def five_that_wait(connection: Connection) -> None:
     for number in range(5):
         spend_soon(connection, number)
@@ -301,6 +378,7 @@ def more_than_go_together(connection: Connection) -> None:
     ("work", "times"),
     [
         (look_ups, 2),
+        (a_guard, 1),
         (a_guard_and_what_it_guards, 1),
         (two_guards, 1),
         (five_that_wait, 1),
@@ -318,18 +396,11 @@ async def test_postgresql_is_asked_once_for_what_can_wait(
     times: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = 0
-
-    def counting(awaitable: Awaitable[Any]) -> Any:
-        nonlocal asked
-        asked += 1
-        return await_only(awaitable)
-
-    monkeypatch.setattr("app.adapters.db.postgres.await_only", counting)
     url = await postgres_server.take_migrated()
     async with opened(url) as database:
-        await database.transactions.write(work)
-    assert asked == times
+        with ways_to_the_server(monkeypatch) as ways:
+            await database.transactions.write(work)
+    assert len(ways) == times
     await postgres_server.give_back(url)
 
 
@@ -356,4 +427,70 @@ async def test_a_guard_that_missed_may_be_met_by_the_second_try(
         await database.transactions.write(two_guards)
         monkeypatch.undo()
         assert await other.transactions.read(found) == [(1, 1), (2, 2)]
+    await postgres_server.give_back(url)
+
+
+@pytest.mark.postgres
+async def test_another_error_than_a_miss_is_told_at_once(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(connection: Connection) -> None:
+        spend_soon(connection, 1)
+        connection.execute_soon(_ADD, row(2))
+
+    url = await postgres_server.take_migrated()
+    async with opened(url) as database:
+        await database.transactions.write(two_guards)
+        await database.transactions.write(forget_the_first)
+        with ways_to_the_server(monkeypatch) as ways, pytest.raises(asyncpg.UniqueViolationError):
+            await database.transactions.write(work)
+    assert len(ways) == 1
+    await postgres_server.give_back(url)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("work", "times"),
+    [
+        (a_guard, 1),
+        (a_guard_and_a_refusal, 3),
+        # Undone, and once more between BEGIN and ROLLBACK.
+        (two_guards, 4),
+    ],
+)
+async def test_a_miss_costs_no_connection(
+    postgres_server: PostgresServer,
+    work: Callable[[Connection], None],
+    times: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = select(func.pg_backend_pid().label("process"))
+    url = await postgres_server.take_migrated()
+    async with opened(url) as database:
+        await database.transactions.write(two_guards)
+        [first] = await database.transactions.glance(backend, {})
+        with ways_to_the_server(monkeypatch) as ways, pytest.raises(Missed):
+            await database.transactions.write(work)
+        assert len(ways) == times
+        assert await database.transactions.glance(backend, {}) == [first]
+    await postgres_server.give_back(url)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("work", [a_guard, two_guards])
+async def test_what_nobody_waits_for_any_more_is_not_committed(
+    postgres_server: PostgresServer, work: Callable[[Connection], None]
+) -> None:
+    """A statement that waits for a lock when the request's patience ends."""
+    url = await postgres_server.take_migrated()
+    async with opened(url) as database, held_transaction(url) as holding:
+        await holding(lambda connection: connection.execute(_ADD, row(1)))
+        with pytest.raises(DatabaseUnavailable):
+            await database.transactions.write(work, patience=0.2)
+        async with asyncio.timeout(LOCK_TIMEOUT / 1000 - 2):
+            while await database.transactions.glance(_WAITING_FOR_A_LOCK, {}):
+                await asyncio.sleep(0.05)
+        await holding(forget_the_first)
+    async with opened(url) as database:
+        assert await database.transactions.read(found) == []
     await postgres_server.give_back(url)

@@ -68,8 +68,11 @@ async def test_returning_commits_for_everybody(database: OpenedDatabase) -> None
 
 async def test_a_read_cannot_write(database: OpenedDatabase) -> None:
     tenant = await database.make_tenant()
-    with pytest.raises((sqlite3.OperationalError, RuntimeError), match=r"readonly|only reads"):
+    refused = pytest.raises((sqlite3.OperationalError, RuntimeError), match=r"readonly|only reads")
+    with refused:
         await database.read(tenant, lambda store: store.spent.spend("c_nonce", "value", expires_at=1, otherwise=NO_ROW))
+    with refused:
+        await database.transactions.read(lambda connection: connection.execute(insert(spent_values), ROW))
     assert await database.transactions.write(count) == 0
 
 

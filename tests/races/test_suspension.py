@@ -121,7 +121,7 @@ def test_nothing_is_left_of_a_tenant_deleted_while_it_serves(origins: Origins) -
             slug = wallet.issuer.rpartition("/")[2]
             requests = [answering(wallet, *each) for each in presenting(wallet, 10)]
             requests += returning(wallet, MANY - 20)
-            requests += [unsent(wallet, wallet.begin) for _ in range(10)]
+            requests += [unsent(wallet, wallet.begin) for _ in range(60)]  # the last come behind the deletion
             with standing_by(open_service(server.settings, clock=server.clock), delete) as delete_now:
                 said |= errors_of(together(addresses, requests, meanwhile=delete_now, after=after)).keys()
             [gone] = together(addresses, [unsent(wallet, wallet.begin)])

@@ -29,7 +29,8 @@ class Pool:
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """Give a connection that works; it waits for a place where all are taken. Raises OSError once it is closed.
 
-        None that broke is kept, nor one that was left in the middle: what it was doing is undone with it.
+        None that broke is kept, nor one that was left in the middle: the server undoes a transaction that was open,
+        and a statement that still runs once it notices.
         """
         async with self._places:
             if not self._is_open:

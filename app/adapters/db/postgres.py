@@ -28,6 +28,8 @@ _OF_SQLALCHEMY: Final = {"prepared_statement_cache_size", "prepared_statement_na
 """What a URL may say to SQLAlchemy alone."""
 _MOST_AT_ONCE: Final = 16
 """Changes that go together; a statement has at most 32 767 parameters."""
+_CHECK_CLIENT: Final = 1_000
+"""Milliseconds after which PostgreSQL looks whether somebody still waits for a statement that runs."""
 _PARAMETER: Final = re.compile(r"\$(\d+)")
 _VALUES: Final = re.compile(r" VALUES \((.*)\)(?=$| ON CONFLICT )")
 
@@ -91,8 +93,9 @@ class PostgresConnection:
 
     def hear_guards(self) -> None:
         """Let guards that wait speak before a refusal that came later, as if they had not waited."""
-        self._waiting = [one for one in self._waiting if one.missed is not None]
-        self.settle()
+        if self._miss is None:
+            self._waiting = [one for one in self._waiting if one.missed is not None]
+            self.settle()
 
     def roll_back(self) -> None:
         """Undo everything."""
@@ -210,6 +213,8 @@ class PostgresTransactions:
         settings = {
             "application_name": "vestibule",
             "lock_timeout": str(LOCK_TIMEOUT),
+            # Who stopped waiting closed the connection; a statement that still runs shall not commit after that.
+            "client_connection_check_interval": str(_CHECK_CLIENT),
             "default_transaction_isolation": "read committed",
         }
         # Read as everywhere else, by SQLAlchemy: asyncpg takes a password with a slash for a port.
@@ -252,12 +257,12 @@ class PostgresTransactions:
 
         def whole(connection: PostgresConnection) -> T:
             try:
-                result = work(connection)
-                connection.commit()
-            except Refusal:
-                connection.hear_guards()
-                connection.roll_back()
-                raise
+                try:
+                    result = work(connection)
+                    connection.commit()
+                except Refusal:
+                    connection.hear_guards()
+                    raise
             except Exception:
                 connection.roll_back()
                 raise

@@ -14,7 +14,7 @@ _KEPT: Final = 512
 """Statements kept: more than the service has."""
 
 LOCKS: Final = "locks"
-"""The execution option of a SELECT that locks something until the transaction ends."""
+"""The execution option of a SELECT that locks something until the transaction ends, and does not say FOR UPDATE."""
 
 Convert = Callable[[Any], Any]
 
@@ -77,7 +77,7 @@ def prepare(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Prepare
         raise ValueError("a list of values cannot be prepared")
     order: list[str] = compiled.positiontup or []
     columns = list(getattr(statement, "exported_columns", ()))
-    sql = str(compiled)
+    sql, locks = str(compiled), statement.get_execution_options().get(LOCKS, False)
     return Prepared(
         sql=sql,
         names=order,
@@ -90,7 +90,7 @@ def prepare(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> Prepare
         row=namedtuple("Row", [column.name for column in columns]) if columns else None,
         table=str(statement.table.name) if statement.is_dml else "",
         is_insert=statement.is_dml and statement.is_insert,
-        only_looks=statement.is_select and not statement.get_execution_options().get(LOCKS),
+        only_looks=sql.startswith("SELECT ") and " FOR " not in sql and not locks,
         only_adds=statement.is_dml and statement.is_insert and "DO UPDATE" not in sql,
         decode=[
             (index, decode)
