@@ -1,6 +1,7 @@
 """Bringing databases to the current schema, and seeing where one differs."""
 
 import asyncio
+import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -124,6 +125,19 @@ async def test_a_server_that_refuses_is_told_without_its_words(postgres_server: 
     with pytest.raises(Refusal) as refused:
         await migrate.upgrade(url)
     assert refused.value.reason == "database.url: the server has no such database; make it first (createdb)"
+
+
+@pytest.mark.postgres
+async def test_a_server_that_is_too_old_is_told(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await postgres_server.take_migrated()
+    monkeypatch.setattr(migrate, "_OLDEST_POSTGRESQL", 99)
+    for use in (migrate.upgrade(url), migrate.check(url), migrate.ensure_schema(url, embedded=False)):
+        with pytest.raises(Refusal) as refusal:
+            await use
+        assert re.fullmatch(r"database\.url: PostgreSQL 99 or newer is needed, this is [\d.]+", refusal.value.reason)
+    await postgres_server.give_back(url)
 
 
 def test_files_that_are_no_database_and_a_busy_one_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

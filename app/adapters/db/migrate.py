@@ -24,6 +24,8 @@ from app.protocol.refusal import Refusal
 T = TypeVar("T")
 
 MIGRATIONS: Final = Path(__file__).resolve().parents[3] / "migrations"
+_OLDEST_POSTGRESQL: Final = 14
+"""The first that notices that nobody waits for a statement any more (`adapters/db/postgres.py`)."""
 _LOCK: Final = 0x7665737469627565
 """Key of the advisory lock under which PostgreSQL databases are upgraded."""
 
@@ -126,12 +128,19 @@ async def _transact(url: str, work: Callable[[Connection], T]) -> T:
     try:
         with telling_what_passes():
             async with engine.begin() as connection:
+                _check_version(*connection.dialect.server_version_info or (0,))
                 return await connection.run_sync(work)
     except DBAPIError as error:
         refused = _REFUSED.get(str(getattr(error.orig, "sqlstate", "")))
         if refused is None:
             raise
         raise _unusable(refused) from None
+
+
+def _check_version(major: int | str, *minor: int | str) -> None:
+    if int(major) < _OLDEST_POSTGRESQL:
+        found = ".".join(map(str, (major, *minor)))
+        raise _unusable(f"database.url: PostgreSQL {_OLDEST_POSTGRESQL} or newer is needed, this is {found}")
 
 
 def _transact_sqlite(file: Path, work: Callable[[Connection], T]) -> T:
