@@ -4,7 +4,11 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
+
+_GOODBYE: Final = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+"""The fields of an error (PostgreSQL's protocol, chapter "Error and Notice Message Fields")."""
 
 
 class Relay:
@@ -17,6 +21,7 @@ class Relay:
         self._open.set()
         self._port = 0
         self._commits, self._last_commit = 0, 0
+        self._services: set[asyncio.StreamWriter] = set()
         self.delay = 0.0
         """Seconds that everything takes on its way."""
 
@@ -39,6 +44,15 @@ class Relay:
         """Pass on this COMMIT, counted from now, and then break: nobody hears of it."""
         self._commits, self._last_commit = 0, number
 
+    def say_goodbye(self) -> None:
+        """Tell whoever is connected that the server shuts down, and do not hang up yet."""
+
+        def say() -> None:
+            for service in self._services:
+                service.write(b"E" + (len(_GOODBYE) + 4).to_bytes(4) + _GOODBYE)
+
+        self._loop.call_soon_threadsafe(say)
+
     @property
     def has_broken(self) -> bool:
         """Whether there were so many."""
@@ -58,6 +72,7 @@ class Relay:
     async def _connected(self, service: asyncio.StreamReader, to_service: asyncio.StreamWriter) -> None:
         database, to_database = await asyncio.open_connection(self._to.hostname, self._to.port)
         questions, breaking = _Questions(), False
+        self._services.add(to_service)
 
         async def pass_questions() -> None:
             nonlocal breaking
@@ -78,6 +93,7 @@ class Relay:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             for one in both:
                 one.cancel()
+        self._services.discard(to_service)
         to_service.close()
         to_database.close()
 

@@ -75,6 +75,18 @@ def test_a_database_that_does_not_answer(relay: Relay, stage: Stage) -> None:
     stage.issue()
 
 
+def test_a_server_says_goodbye_and_has_not_hung_up_yet(relay: Relay, stage: Stage) -> None:
+    stage.issue()
+    send = stage.push()
+    relay.say_goodbye()
+    time.sleep(0.2)
+    answers = [send() for _ in range(30)]  # more than the pool has connections
+    told = [answer for answer in answers if answer.status_code != 201]
+    assert 0 < len(told) < 20
+    for answer in told:
+        assert_told(answer, 503)
+
+
 @pytest.mark.rule("N-01", "N-03")
 @pytest.mark.parametrize("request_of", WRITES, ids=lambda request: request.__name__)
 def test_a_connection_breaks_behind_a_commit(relay: Relay, stage: Stage, request_of: Callable[[Stage], Send]) -> None:

@@ -14,8 +14,8 @@ from tests.journeys.canaries import found
 from tests.support.served import query
 from tests.support.server import RunningServer
 
-EXPECTED_WARNINGS: Final = ("unsafe tenant setting", "Invalid HTTP request received.")
-"""Of the tenant's document, and of octets that are no HTTP."""
+EXPECTED_WARNINGS: Final = ("unsafe tenant setting", "unsafe setting", "Invalid HTTP request received.")
+"""Of the tenant's document, of processes that count requests apart, and of octets that are no HTTP."""
 CLAIMED: Final = (Status.PRESENTATION_RECEIVED, Status.WEB_AUTH_COMPLETED, Status.ALL_STEPS_COMPLETED)
 """Where no session of these journeys rests."""
 

@@ -14,8 +14,8 @@ from tests.support.served import migrated_database
     ("kind", "workers"), [("sqlite", 1), pytest.param("postgresql", 2, marks=pytest.mark.postgres)]
 )
 def test_nothing_goes_wrong(request: pytest.FixtureRequest, tmp_path: Path, kind: str, workers: int) -> None:
-    # In so short a time memory has not settled yet.
-    plan = Plan(database=kind, seconds=12, wallets=6, hostile=0.3, workers=workers, memory=8)
+    # In so short a time memory has not settled: a worker may get its first wallet in the last third only.
+    plan = Plan(database=kind, seconds=12, wallets=6, hostile=0.3, workers=workers, memory=32)
     with migrated_database(request, kind, tmp_path) as url:
         soaked = soak(plan, url, tmp_path)
     assert soaked.problems == []

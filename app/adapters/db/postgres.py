@@ -251,6 +251,10 @@ class PostgresTransactions:
                     if raw.is_closed():
                         raise DatabaseUnavailable("connection closed") from problem
                     raise
+                except asyncpg.InternalClientError as problem:
+                    # The server has said goodbye, and has not hung up yet.
+                    raw.terminate()
+                    raise DatabaseUnavailable("connection closing") from problem
 
     async def _run(self, work: Callable[[Connection], T], patience: float, *, read_only: bool = False) -> T:
         """Run `work` in one greenlet of SQLAlchemy's, which waits for the network on behalf of synchronous code."""
