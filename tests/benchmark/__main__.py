@@ -28,6 +28,9 @@ VERIFICATIONS: Final = 9
 """Of P-256 in one journey: four DPoP proofs, issuer, its certificate, key binding, access token, key proof."""
 SIGNATURES: Final = 2
 """Access token and credential."""
+_WALLETS: Final = 4
+_WALLETS_OF_WORKER: Final = 6
+"""Fewer would often leave one without any."""
 _WARM_UP: Final = 30
 _ROUNDS: Final = 10
 _FEW: Final = 200
@@ -80,7 +83,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", choices=["sqlite", "postgres"], action="append", help="both unless given")
     parser.add_argument("--workers", type=int, default=1, help="processes of the service (PostgreSQL only)")
-    parser.add_argument("--concurrency", type=int, default=4, help="wallets at the same time")
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        help=f"wallets at the same time: {_WALLETS} unless given, {_WALLETS_OF_WORKER} for each worker with --share",
+    )
     parser.add_argument("--journeys", type=int, default=1000, help="over all wallets")
     parser.add_argument("--stored", type=int, default=0, help="finished sessions that lie in the database already")
     parser.add_argument(
@@ -91,6 +98,7 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object for each run")
     options = parser.parse_args()
+    wallets = options.concurrency or (_WALLETS if options.share is None else _WALLETS_OF_WORKER * options.workers)
     for database in options.database or ["sqlite", "postgres"]:
         if options.workers > 1 and database == "sqlite":
             print("sqlite: several processes need PostgreSQL; left out", file=sys.stderr)
@@ -98,11 +106,11 @@ def main() -> None:
         print(f"measuring {database}: {options.journeys} journeys", file=sys.stderr)
         measured: Measured | Flatness | Scaling | None
         if options.flatness:
-            measured = _flatness(database, options.concurrency, options.journeys, many=options.stored)
+            measured = _flatness(database, wallets, options.journeys, many=options.stored)
         elif options.share is not None:
-            measured = _scaling(database, options.concurrency, options.journeys, options.workers, options.share)
+            measured = _scaling(database, wallets, options.journeys, options.workers, options.share)
         else:
-            measured = _measure(database, options.concurrency, options.journeys, options.workers, options.stored)
+            measured = _measure(database, wallets, options.journeys, options.workers, options.stored)
         if measured is not None:
             print(json.dumps(to_builtins(measured)) if options.json else _table(measured))
 

@@ -229,7 +229,7 @@ class PostgresTransactions:
             return prepared.rows(await raw.fetch(prepared.sql, *prepared.values(binds)))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a read-only transaction."""
+        """Run `work`, which cannot change anything; each of its statements sees what was committed before it."""
         return await self._run(work, PATIENCE, read_only=True)
 
     async def write(self, work: Callable[[Connection], T], *, patience: float = PATIENCE) -> T:
