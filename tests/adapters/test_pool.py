@@ -76,8 +76,9 @@ async def test_one_that_the_server_ended_is_made_anew(pool: Pool, url: str) -> N
     other = await asyncpg.connect(url)
     await other.execute(f"SELECT pg_terminate_backend({first})")
     await other.close()
-    while not pool._idle[0].is_closed():
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        while not pool._idle[0].is_closed():
+            await asyncio.sleep(0.01)
     assert await backend(pool) != first
 
 
